@@ -1,0 +1,90 @@
+"""Settings, read from `MODELPRESS_*` at entry points only and passed down."""
+
+import socket
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """What an operator can set. Every field is an environment variable `MODELPRESS_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix="MODELPRESS_", frozen=True, extra="ignore")
+
+    data_dir: Path = Field(
+        Path("data"), description="Database, blobs and scratch of a one-machine installation."
+    )
+    database_url: str | None = Field(
+        None, description="postgresql+psycopg://… or sqlite:///…; None: SQLite in data_dir."
+    )
+    broker_url: str | None = Field(
+        None, description="redis://… or redis+socket://…; None: the embedded broker's socket."
+    )
+    blobs_url: str | None = Field(
+        None, description="file:///… or s3://bucket/prefix; None: a folder in data_dir."
+    )
+    s3_endpoint: str | None = Field(None, description="Of an S3 service that is not Amazon's.")
+    s3_region: str = Field("us-east-1", description="Region of the bucket.")
+
+    host: str = Field("127.0.0.1", description="Address the API binds to.")
+    port: int = Field(8000, ge=0, le=65535, description="Port the API binds to.")
+    bootstrap_key: SecretStr | None = Field(
+        None, description="An admin key (`mp_…`) accepted from the first start on."
+    )
+    max_upload_bytes: int = Field(8 << 30, ge=1, description="Largest file that is taken.")
+    max_body_bytes: int = Field(1 << 20, ge=1024, description="Largest JSON body.")
+
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="What a worker computes on.")
+    job_slots: int = Field(1, ge=1, le=64, description="Jobs a worker runs at once.")
+    worker_name: str = Field(
+        default_factory=socket.gethostname, description="Shown in the list of workers."
+    )
+    memory_limit_bytes: int | None = Field(
+        None, ge=1 << 28, description="Resident memory at which an engine child is ended."
+    )
+    job_timeout_s: Seconds = Field(36_000, description="Run time of a job that names none.")
+
+    heartbeat_s: Seconds = Field(1.0, description="Between two signs of life of a worker.")
+    lease_s: Seconds = Field(10.0, description="Silence after which a job is taken away.")
+    sweep_s: Seconds = Field(2.0, description="Between two looks for lost or forgotten jobs.")
+    drain_s: Seconds = Field(25.0, description="Grace of a child when its worker is stopped.")
+    upload_ttl_s: Seconds = Field(86_400.0, description="Life of an unfinished upload.")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe level that is logged."
+    )
+    log_format: Literal["json", "console"] = Field("json", description="For machines or people.")
+
+    @property
+    def database(self) -> str:
+        """URL of the database."""
+        return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'modelpress.db'}"
+
+    @property
+    def broker_socket(self) -> Path:
+        """Unix socket of the embedded broker."""
+        return self.data_dir.resolve() / "valkey.sock"
+
+    @property
+    def broker(self) -> str:
+        """URL of the broker."""
+        return self.broker_url or f"redis+socket://{self.broker_socket}?virtual_host=0"
+
+    @property
+    def blobs(self) -> str:
+        """URL of the blob store."""
+        return self.blobs_url or f"file://{self.data_dir.resolve() / 'blobs'}"
+
+    @property
+    def staging_dir(self) -> Path:
+        """Where bytes wait until they are whole. With local blobs it is on their file system."""
+        return self.data_dir.resolve() / "staging"
+
+    @property
+    def scratch_dir(self) -> Path:
+        """Working folders of running jobs."""
+        return self.data_dir.resolve() / "scratch"

@@ -1,0 +1,95 @@
+"""What every part of the contract shares: closed frozen models, references, common spec fields."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from service.contract.ids import ULID_PATTERN
+
+
+class Contract(BaseModel):
+    """A value of the contract: frozen, closed (unknown fields are errors), without NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def _in_utc(value: datetime) -> datetime:
+    return value.astimezone(UTC)
+
+
+Time = Annotated[datetime, AfterValidator(_in_utc)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+JobId = Annotated[str, StringConstraints(pattern=rf"^job_{ULID_PATTERN}$")]
+ModelId = Annotated[str, StringConstraints(pattern=rf"^mdl_{ULID_PATTERN}$")]
+ModelRef = Annotated[
+    str,
+    StringConstraints(pattern=rf"^(mdl|job)_{ULID_PATTERN}$"),
+    Field(
+        description="A model, or the job that will make it.",
+        examples=["mdl_01JD8Z6Q5T3V9X7B2C4D6F8G0H", "job_01JD8Z6Q5T3V9X7B2C4D6F8G0H"],
+    ),
+]
+DatasetRef = Annotated[
+    str,
+    StringConstraints(pattern=rf"^(dst_{ULID_PATTERN}|[a-z][a-z0-9_]{{0,31}})$"),
+    Field(
+        description="A registered dataset, or the name of a built-in one such as `digits`.",
+        examples=["digits", "dst_01JD8Z6Q5T3V9X7B2C4D6F8G0H"],
+    ),
+]
+InputSize = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=8192)], ...],
+    Field(
+        min_length=1,
+        max_length=4,
+        description="Shape of one input without the batch: channels, height, width for images.",
+        examples=[[3, 32, 32]],
+    ),
+]
+ResourceName = Annotated[
+    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
+ClassName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+LabelKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-/]{0,62}$")]
+LabelValue = Annotated[str, StringConstraints(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=16)]
+
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+class JobSpecBase(Contract):
+    """Fields that every kind of job takes."""
+
+    name: ResourceName | None = Field(None, description="A name for people; need not be unique.")
+    labels: Labels = Field(
+        default_factory=dict,
+        description="Key–value pairs to find the job by.",
+        examples=[{"team": "vision"}],
+    )
+    priority: int = Field(5, ge=0, le=9, description="Higher runs first within a project.")
+    device: Device = Field(
+        "auto", description="`auto` takes what the worker has: a GPU if there is one."
+    )
+    gpus: Literal[1] = Field(1, description="Devices the job may use; one today.")
+    precision: Precision = Field(
+        "auto",
+        description="Arithmetic of the forward pass: `auto` is bf16 on GPUs that have it, "
+        "float32 elsewhere.",
+    )
+    seed: int = Field(0, ge=0, lt=2**31, description="Seeds weights, order and augmentation.")
+    timeout_s: float | None = Field(
+        None,
+        gt=0,
+        le=36_000,
+        description="Longest run time in seconds, queue wait not counted. "
+        "None: the operator's limit.",
+    )
+    max_attempts: int = Field(
+        3, ge=1, le=10, description="How often a job may start before it fails for good."
+    )
+    dry_run: bool = Field(
+        False, description="Answer with the plan (what would be trained or measured) and stop."
+    )

@@ -1,0 +1,118 @@
+"""`benchmark`: models measured side by side, on their saved files, in one run."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from service.contract.base import Contract, DatasetRef, JobSpecBase, ModelId, ModelRef
+from service.contract.training import DataFacts, Environment, Evaluation, ModelFacts
+
+Runtime = Literal["eager", "onnxruntime"]
+BatchSize = Annotated[int, Field(ge=1, le=4096)]
+
+
+class BenchmarkSpec(JobSpecBase):
+    """Measure accuracy, size and latency of several models; the first one is the baseline."""
+
+    model_config = ConfigDict(
+        title="benchmark",
+        json_schema_extra={
+            "examples": [
+                {
+                    "kind": "benchmark",
+                    "models": [
+                        "mdl_01JD8Z6Q5T3V9X7B2C4D6F8G0H",
+                        "job_01JD8Z6Q5T3V9X7B2C4D6F8G0J",
+                    ],
+                    "dataset": "digits",
+                    "batch_sizes": [1, 32],
+                    "runtimes": ["eager", "onnxruntime"],
+                }
+            ]
+        },
+    )
+
+    kind: Literal["benchmark"] = Field("benchmark", description="The kind of job.")
+    models: tuple[ModelRef, ...] = Field(
+        min_length=1, max_length=16, description="The first is the baseline of every ratio."
+    )
+    dataset: DatasetRef
+    batch_sizes: tuple[BatchSize, ...] = Field(
+        (1, 32), min_length=1, max_length=8, description="Inputs per forward pass."
+    )
+    runtimes: tuple[Runtime, ...] = Field(
+        ("eager",), min_length=1, description="What runs the saved file."
+    )
+    warmup_s: float = Field(
+        0.3, ge=0, le=60, description="Least warm-up of each combination, in seconds."
+    )
+    blocks: int = Field(
+        10, ge=2, le=100, description="Turns each combination gets, interleaved: A B A B."
+    )
+    block_s: float = Field(
+        0.2, gt=0, le=60, description="Length of one turn, in seconds; at least three samples."
+    )
+    threads: int | None = Field(
+        None, ge=1, le=256, description="Threads of one operator. None: all processors."
+    )
+
+    @field_validator("models", "batch_sizes", "runtimes")
+    @classmethod
+    def _names_each_once(cls, values: tuple[object, ...]) -> tuple[object, ...]:
+        if len(set(values)) != len(values):
+            raise PydanticCustomError("duplicate", "must not name the same thing twice")
+        return values
+
+
+class LatencyResult(Contract):
+    """Latency of one model in one runtime at one batch size."""
+
+    runtime: Runtime = Field(description="What ran it.")
+    batch_size: int = Field(ge=1, description="Inputs per forward pass.")
+    precision: str = Field(description="The arithmetic actually run.")
+    threads: int = Field(ge=1, description="Threads of one operator.")
+    p50_ms: float = Field(gt=0, description="Median of a forward pass, in milliseconds.")
+    p90_ms: float = Field(gt=0, description="90th percentile.")
+    p95_ms: float = Field(gt=0, description="95th percentile.")
+    p99_ms: float = Field(gt=0, description="99th percentile.")
+    mean_ms: float = Field(gt=0, description="Mean.")
+    std_ms: float = Field(ge=0, description="Standard deviation.")
+    variation: float = Field(ge=0, description="Coefficient of variation: std ÷ mean.")
+    throughput_per_s: float = Field(gt=0, description="Inputs per second at the median.")
+    samples_ms: tuple[float, ...] = Field(description="Every sample, in the order taken.")
+
+
+class SpeedupResult(Contract):
+    """How much faster a model is than the baseline, measured side by side in one run."""
+
+    runtime: Runtime = Field(description="What ran both.")
+    batch_size: int = Field(ge=1, description="Inputs per forward pass.")
+    speedup: float = Field(gt=0, description="Median of paired ratios: baseline ÷ this model.")
+    low: float = Field(gt=0, description="Lower end of the 95 % bootstrap interval.")
+    high: float = Field(gt=0, description="Upper end of the 95 % bootstrap interval.")
+
+
+class BenchmarkedModel(Contract):
+    """One model's row: size, accuracy, latency, and the ratios to the baseline."""
+
+    facts: ModelFacts = Field(description="Its size.")
+    test: Evaluation = Field(description="Its score on the test split.")
+    latencies: tuple[LatencyResult, ...] = Field(description="One per runtime and batch size.")
+    speedups: tuple[SpeedupResult, ...] = Field(description="Against the baseline.")
+    compression_ratio: float = Field(gt=0, description="Baseline parameters ÷ this model's.")
+    size_ratio: float = Field(gt=0, description="This model's bytes ÷ the baseline's.")
+    accuracy_retention: float = Field(ge=0, description="This accuracy ÷ the baseline's.")
+    accuracy_change_points: float = Field(description="Minus the baseline's, percentage points.")
+
+
+class BenchmarkResult(Contract):
+    """What a `benchmark` job measured."""
+
+    kind: Literal["benchmark"] = Field("benchmark", description="The kind of job.")
+    baseline: ModelId = Field(description="The first model of the spec.")
+    models: tuple[BenchmarkedModel, ...] = Field(description="In the order of the spec.")
+    data: DataFacts = Field(description="The data.")
+    environment: Environment = Field(description="Where it ran.")
+    seed: int = Field(description="The seed of inputs and bootstrap.")
+    warnings: tuple[str, ...] = Field((), description="Noise above 10 %, and the like.")

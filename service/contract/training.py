@@ -1,0 +1,158 @@
+"""How a model is trained, and what training and measuring report; shared by several kinds."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from service.contract.base import Contract, InputSize, ModelId, Sha256, Share
+
+
+class TrainingSpec(Contract):
+    """Hyper-parameters of one training run."""
+
+    epochs: int = Field(30, ge=1, le=10_000, description="Passes over the training split.")
+    batch_size: int = Field(128, ge=1, le=65_536, description="Examples per optimizer step.")
+    optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="Optimizer.")
+    learning_rate: float = Field(1e-3, gt=0, le=10, description="Initial learning rate.")
+    weight_decay: float = Field(0.0, ge=0, le=1, description="L2 penalty; decoupled for `adamw`.")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of `sgd`.")
+    scheduler: Literal["constant", "step", "cosine"] = Field(
+        "step", description="How the learning rate changes from epoch to epoch."
+    )
+    step_size: int = Field(20, ge=1, description="`step`: epochs between two decays.")
+    gamma: float = Field(0.1, gt=0, le=1, description="`step`: factor of each decay.")
+    warmup_epochs: int = Field(
+        0, ge=0, description="Epochs over which the learning rate rises linearly from zero."
+    )
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Of the hard-label loss.")
+    gradient_accumulation_steps: int = Field(
+        1, ge=1, le=1024, description="Micro-batches per optimizer step; memory falls with it."
+    )
+    max_grad_norm: float | None = Field(
+        None, gt=0, description="Clip the global gradient norm to this."
+    )
+    augmentation: Literal["none", "flip_and_crop"] = Field(
+        "none", description="`flip_and_crop`: random horizontal flip and a crop padded by 4."
+    )
+    early_stopping_patience: int | None = Field(
+        None, ge=1, description="Stop after so many epochs without a better validation accuracy."
+    )
+
+    @field_validator("warmup_epochs")
+    @classmethod
+    def _warms_up_within_the_run(cls, warmup: int, info: ValidationInfo) -> int:
+        epochs = info.data.get("epochs")
+        if epochs is not None and warmup >= epochs:
+            raise PydanticCustomError(
+                "impossible_combination",
+                "warmup_epochs must be below epochs ({epochs})",
+                {"epochs": epochs},
+            )
+        return warmup
+
+    @field_validator("gradient_accumulation_steps")
+    @classmethod
+    def _splits_the_batch(cls, steps: int, info: ValidationInfo) -> int:
+        batch_size = info.data.get("batch_size")
+        if batch_size is not None and steps > batch_size:
+            raise PydanticCustomError(
+                "impossible_combination",
+                "gradient_accumulation_steps must not exceed batch_size ({batch_size})",
+                {"batch_size": batch_size},
+            )
+        return steps
+
+
+class EpochRecord(Contract):
+    """One epoch of a training history."""
+
+    epoch: int = Field(ge=1, description="Counted from 1.")
+    losses: dict[str, float] = Field(
+        description="Means over the epoch: `total`, and each named term before its weight.",
+        examples=[{"total": 1.42, "hard": 0.61, "soft": 1.77}],
+    )
+    train_accuracy: Share = Field(description="On the training split, as trained.")
+    validation_accuracy: Share = Field(description="On the validation split after the epoch.")
+    validation_loss: float = Field(ge=0, description="Cross-entropy on the validation split.")
+    learning_rate: float = Field(ge=0, description="Of the epoch's last step.")
+    images_per_s: float = Field(ge=0, description="Training examples per second.")
+
+
+class Evaluation(Contract):
+    """What a model scores on one split."""
+
+    samples: int = Field(ge=1, description="Examples judged.")
+    correct: int = Field(ge=0, description="Examples whose top prediction is right.")
+    accuracy: Share = Field(description="correct ÷ samples.")
+    loss: float = Field(ge=0, description="Mean cross-entropy.")
+    per_class_accuracy: tuple[Share | None, ...] = Field(
+        description="By class index; null for a class without examples."
+    )
+    calibration_error: Share = Field(
+        description="Expected calibration error over 15 bins (Guo et al. 2017)."
+    )
+
+
+class ModelFacts(Contract):
+    """A model's size, counted on the saved and reloaded artifact."""
+
+    model: ModelId = Field(description="The model.")
+    name: str = Field(description="What to call it in tables.")
+    architecture: str = Field(description="Architecture name.")
+    classes: int = Field(ge=1, description="Outputs.")
+    input_size: InputSize = Field(description="Shape of one input.")
+    parameters: int = Field(ge=0, description="Number of parameters.")
+    nonzero_parameters: int = Field(ge=0, description="Parameters that are not zero.")
+    macs: int = Field(ge=0, description="Multiply–accumulates of one forward pass of one input.")
+    size_bytes: int = Field(ge=0, description="Bytes of model.safetensors.")
+    sha256: Sha256 = Field(description="Digest of model.safetensors.")
+
+
+class DataFacts(Contract):
+    """The data a job read."""
+
+    dataset: str = Field(description="As named in the spec.")
+    digest: Sha256 = Field(description="SHA-256 over all arrays.")
+    train: int = Field(ge=0, description="Training examples.")
+    validation: int = Field(ge=0, description="Validation examples: they select.")
+    test: int = Field(ge=0, description="Test examples: read once, for the result.")
+    classes: int = Field(ge=1, description="Number of classes.")
+
+
+class Environment(Contract):
+    """Where a job ran."""
+
+    device: str = Field(description="`cpu` or `cuda`.")
+    device_name: str = Field(description="Marketing name of the processor or GPU.")
+    precision: str = Field(description="The arithmetic actually used.")
+    threads: int = Field(ge=1, description="Threads of one operator.")
+    cpu_count: int = Field(ge=1, description="Processors the engine may use.")
+    platform: str = Field(description="Operating system and machine.")
+    python: str = Field(description="Python version.")
+    libraries: dict[str, str] = Field(description="Versions of torch and its relatives.")
+    cuda: str | None = Field(None, description="CUDA version of torch, if it has one.")
+    driver: str | None = Field(None, description="GPU driver version, where there is a GPU.")
+
+
+class TrainedResult(Contract):
+    """What every job that trains a model reports."""
+
+    model: ModelId = Field(description="The model it made.")
+    facts: ModelFacts = Field(description="Its size.")
+    history: tuple[EpochRecord, ...] = Field(description="One record per epoch.")
+    best_epoch: int = Field(ge=1, description="The epoch whose weights were kept, by validation.")
+    steps: int = Field(ge=0, description="Optimizer steps taken.")
+    training_s: float = Field(ge=0, description="Seconds in training, over all attempts.")
+    images_per_s: float = Field(ge=0, description="Training examples per second, on average.")
+    validation: Evaluation = Field(description="Of the saved model on the validation split.")
+    test: Evaluation = Field(description="Of the saved model on the test split, read once.")
+    data: DataFacts = Field(description="The data.")
+    environment: Environment = Field(description="Where it ran.")
+    seed: int = Field(description="The seed used.")
+    warnings: tuple[str, ...] = Field((), description="What a careful reader should know.")
+
+
+TrainingField = Annotated[
+    TrainingSpec, Field(default_factory=TrainingSpec, description="Hyper-parameters.")
+]
