@@ -1,0 +1,51 @@
+# Two commands do all the set-up: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+
+SEED    ?= 0
+MINUTES ?= 2
+BUDGET  ?= quick
+
+.PHONY: help demo test test-long check format bench clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+# One stamp an install, so that a newcomer's demo does not wait for the tools of the tests.
+$(VENV)/.installed-all: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	@echo "Installing (torch alone is some 5 GB; a minute or two with the wheels at hand) …"
+	$(PIP) --editable '.[all]'
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed-all
+	$(PIP) --editable '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.installed-all  ## Watch a real model get smaller (about a minute once installed)
+	@$(BIN)/modelpress demo
+
+test: $(VENV)/.installed-dev  ## Run the tests
+	$(BIN)/pytest -m "not long"
+
+test-long: $(VENV)/.installed-dev  ## Run the long campaigns too
+	$(BIN)/pytest --timeout=3600
+
+check: $(VENV)/.installed-dev  ## Format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/python -m tests.architecture.unsafe_loads
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed-dev  ## Format in place
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.installed-dev  ## List the benchmarks, or run one: make bench BENCH=job_overhead
+	@$(BIN)/python -m benchmarks $(if $(BENCH),$(BENCH) --seed $(SEED) --minutes $(MINUTES) --budget $(BUDGET))
+
+clean:  ## Remove what was installed and cached
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
