@@ -1,0 +1,45 @@
+"""Every table. The migrations make them; a test holds the two against each other."""
+
+from service.store.tables.access import IdempotencyRow, KeyRow, WorkerRow
+from service.store.tables.base import Base
+from service.store.tables.jobs import (
+    ArtifactRow,
+    AttemptRow,
+    DependencyRow,
+    EventRow,
+    JobLabelRow,
+    JobRow,
+    LogChunkRow,
+    MetricPointRow,
+    ReferenceRow,
+)
+from service.store.tables.resources import (
+    Checked,
+    DatasetRow,
+    FileRow,
+    ModelFileRow,
+    ModelRow,
+    UploadRow,
+)
+
+__all__ = [
+    "ArtifactRow",
+    "AttemptRow",
+    "Base",
+    "Checked",
+    "DatasetRow",
+    "DependencyRow",
+    "EventRow",
+    "FileRow",
+    "IdempotencyRow",
+    "JobLabelRow",
+    "JobRow",
+    "KeyRow",
+    "LogChunkRow",
+    "MetricPointRow",
+    "ModelFileRow",
+    "ModelRow",
+    "ReferenceRow",
+    "UploadRow",
+    "WorkerRow",
+]

@@ -1,0 +1,58 @@
+"""Who may come in, what was answered before, and who works here."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Integer, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.store.tables.base import Base, Digest, Id
+
+
+class KeyRow(Base):
+    """A key, without its secret: only the secret's SHA-256 is kept."""
+
+    __tablename__ = "keys"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    project: Mapped[str] = mapped_column(String(63))
+    name: Mapped[str] = mapped_column(Text)
+    scopes: Mapped[list[str]]
+    secret_sha256: Mapped[str] = mapped_column(Digest, unique=True)
+    hint: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+
+class IdempotencyRow(Base):
+    """The answer to a request that named an Idempotency-Key."""
+
+    __tablename__ = "idempotency"
+
+    project: Mapped[str] = mapped_column(String(63), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(Digest)
+    job_id: Mapped[str] = mapped_column(Id)
+    status: Mapped[int] = mapped_column(Integer)
+    body: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class WorkerRow(Base):
+    """A worker process. `tokens` are the capabilities that jobs `require`."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    hostname: Mapped[str] = mapped_column(Text)
+    version: Mapped[str] = mapped_column(String(64))
+    device: Mapped[str] = mapped_column(String(8))
+    slots: Mapped[int] = mapped_column(Integer)
+    queues: Mapped[list[str]]
+    capabilities: Mapped[dict[str, Any]]
+    tokens: Mapped[list[str]]
+    draining: Mapped[bool]
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime] = mapped_column(index=True)
