@@ -85,6 +85,11 @@ class Settings(BaseSettings):
         return self.data_dir.resolve() / "staging"
 
     @property
+    def uploads_dir(self) -> Path:
+        """Where the parts of resumable uploads gather."""
+        return self.data_dir.resolve() / "uploads"
+
+    @property
     def scratch_dir(self) -> Path:
         """Working folders of running jobs."""
         return self.data_dir.resolve() / "scratch"

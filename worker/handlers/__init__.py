@@ -1,0 +1,63 @@
+"""One file per kind: spec -> engine calls -> result. The only files that know both sides."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import assert_never
+
+from service.reports.build import build_report
+from service.reports.key_figures import key_figures
+from service.reports.render import render_all
+from worker.child import ChannelObserver
+from worker.handlers.benchmark import benchmark
+from worker.handlers.common import Job, Outcome
+from worker.handlers.distill import distill
+from worker.handlers.plan import plan
+from worker.handlers.train import train
+from worker.order import OUT, JobOrder, JobProduct, ProducedFile
+
+
+def handle(order: JobOrder, folder: Path, observer: ChannelObserver) -> JobProduct:
+    """Do what the order says; what is made lies in `folder`."""
+    job = Job(order, folder, observer)
+    outcome = _dispatch(job)
+    observer.on_phase("reporting")
+    return JobProduct(
+        result=outcome.result,
+        metrics=key_figures(outcome.result),
+        model=outcome.model,
+        files=_report(job, outcome),
+    )
+
+
+def _dispatch(job: Job) -> Outcome:
+    spec = job.spec
+    if spec.dry_run:
+        return plan(job)
+    match spec.kind:
+        case "train":
+            return train(job, spec)
+        case "distill":
+            return distill(job, spec)
+        case "benchmark":
+            return benchmark(job, spec)
+        case _:
+            assert_never(spec)
+
+
+def _report(job: Job, outcome: Outcome) -> tuple[ProducedFile, ...]:
+    report = build_report(
+        job.spec,
+        outcome.result,
+        job_id=job.order.job_id,
+        created_at=job.order.created_at,
+        finished_at=datetime.now(UTC),
+        labels=outcome.labels,
+    )
+    folder = job.folder / OUT
+    folder.mkdir(exist_ok=True)
+    return tuple(
+        ProducedFile(
+            name=file.name, kind=file.kind, media_type=file.media_type, path=f"{OUT}/{file.name}"
+        )
+        for file in render_all(report, folder)
+    )

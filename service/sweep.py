@@ -1,0 +1,115 @@
+"""Looks for jobs that nobody works on: lapsed leases, forgotten nudges, things past their time.
+
+A thread in every worker and in every API process. Each step is a compare-and-set, so that any
+number of sweepers do no more than one would.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+from service.blobs import BlobStore
+from service.config import Settings
+from service.queue import queue_of
+from service.store.errors import DatabaseUnavailable
+from service.store.idempotency import IdempotencyStore
+from service.store.jobs import JobStore
+from service.store.session import Database, now
+from service.store.uploads import UploadStore
+from service.store.workers import WorkerStore
+
+log = logging.getLogger(__name__)
+
+_BATCH: Final = 100
+_HOUSEKEEPING_S: Final = 60.0
+_ABANDONED_S: Final = 86_400.0
+_FORGET_WORKER_S: Final = 3600.0
+
+
+class Sweep:
+    """The thread. `nudge` must not block; see `service.relay`."""
+
+    def __init__(
+        self,
+        database: Database,
+        blobs: BlobStore,
+        nudge: Callable[[str, str], None],
+        settings: Settings,
+    ) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._nudge = nudge
+        self._settings = settings
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sweep", daemon=True)
+        self._housekeeping_due = time.monotonic() + _HOUSEKEEPING_S
+
+    def start(self) -> None:
+        """Begin, with a first look at once."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop after the step under way."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.rescue()
+                self.remind()
+                if time.monotonic() >= self._housekeeping_due:
+                    self._housekeeping_due = time.monotonic() + _HOUSEKEEPING_S
+                    self.tidy()
+            except DatabaseUnavailable as error:
+                log.warning("sweep: the database does not answer (%s)", error)
+            except Exception:  # a thread that dies would leave lost jobs lost
+                log.exception("sweep failed")
+            self._stopping.wait(self._settings.sweep_s)
+
+    def rescue(self) -> int:
+        """Take jobs whose lease lapsed from their workers. Returns how many."""
+        with self._database.read() as session:
+            lapsed = JobStore(session).lapsed(_BATCH)
+        for job_id, run in lapsed:
+            with self._database.transaction() as session:
+                moved = JobStore(session).rescue(job_id, run)
+            if moved is not None:
+                log.warning("job %s: its worker was not heard of; now %s", job_id, moved.status)
+        return len(lapsed)
+
+    def remind(self) -> int:
+        """Nudge for eligible jobs that wait longer than a sweep while a slot is free.
+
+        No more messages than free slots: a message only wakes a worker, and a thousand jobs that
+        wait for one busy worker need none.
+        """
+        with self._database.read() as session:
+            workers = WorkerStore(session).alive(self._settings.lease_s)
+            free = sum(worker.slots for worker in workers if not worker.draining)
+            free -= JobStore(session).leased()
+            if free <= 0:
+                return 0
+            waiting = JobStore(session).nudgeable(min(free, _BATCH), self._settings.sweep_s)
+        for job_id, device in waiting:
+            self._nudge(queue_of(device), job_id)
+        return len(waiting)
+
+    def tidy(self) -> None:
+        """Forget what has expired: idempotency keys, unfinished uploads, workers long gone."""
+        with self._database.transaction() as session:
+            moment = now(session)
+            IdempotencyStore(session).purge()
+            WorkerStore(session).purge(moment - timedelta(seconds=_FORGET_WORKER_S))
+            expired = UploadStore(session).expired(
+                moment - timedelta(seconds=self._settings.upload_ttl_s)
+            )
+            for upload in expired:
+                UploadStore(session).delete(upload.id)
+        for upload in expired:
+            (self._settings.uploads_dir / upload.id).unlink(missing_ok=True)
+        self._blobs.discard_abandoned(_ABANDONED_S)

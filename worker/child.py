@@ -1,0 +1,120 @@
+"""What runs in an engine child: read the order, do it, speak over the channel.
+
+The child has no credentials, no database and no network; see `worker.isolation`.
+"""
+
+import errno
+import shutil
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from service.contract.training import EpochRecord as EpochRead
+from worker.channel import Channel
+from worker.engine.errors import EngineError, Stopped
+from worker.engine.observer import EpochRecord
+from worker.order import ORDER, PRODUCT, CheckOrder, read_order
+
+
+class ChannelObserver:
+    """Tells the worker what the engine tells, and the engine when to stop."""
+
+    def __init__(self, channel: Channel, folder: Path) -> None:
+        self._channel = channel
+        self._folder = folder
+        self._stop = False
+
+    def on_phase(self, phase: str) -> None:
+        self._channel.send({"type": "phase", "phase": phase})
+
+    def on_step(self, step: int, total: int, metrics: Mapping[str, float]) -> None:
+        self._channel.send({"type": "step", "step": step, "total": total, "metrics": dict(metrics)})
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        self._channel.send({"type": "epoch", "record": epoch_read(record).model_dump()})
+
+    def on_checkpoint(self, path: Path, step: int) -> None:
+        relative = path.resolve().relative_to(self._folder.resolve())
+        self._channel.send({"type": "checkpoint", "path": relative.as_posix(), "step": step})
+
+    def on_warning(self, message: str) -> None:
+        """Something a careful reader should know."""
+        self._channel.send({"type": "warning", "message": message})
+
+    def should_stop(self) -> bool:
+        if not self._stop:
+            message = self._channel.poll()
+            self._stop = message is not None and message.get("type") == "stop"
+        return self._stop
+
+
+def epoch_read(record: EpochRecord) -> EpochRead:
+    """The engine's record in the contract's words."""
+    return EpochRead(
+        epoch=record.epoch,
+        losses=dict(record.losses),
+        train_accuracy=record.train_accuracy,
+        validation_accuracy=record.validation_accuracy,
+        validation_loss=record.validation_loss,
+        learning_rate=record.learning_rate,
+        images_per_s=record.images_per_s,
+    )
+
+
+def main(channel: Channel, folder: Path, kind: str) -> int:
+    """The entry of every job and intake child. Exits 0 also for a failure that it could name."""
+    if kind == "intake":
+        return _speak(channel, folder, lambda: _check(folder))
+    return _speak(channel, folder, lambda: _run(channel, folder))
+
+
+def describe(channel: Channel, folder: Path, kind: str) -> int:
+    """The entry of the child that a worker starts to learn what its engine can do."""
+    from worker.engine.capabilities import capabilities
+
+    channel.send({"type": "capabilities", "capabilities": capabilities()})
+    return 0
+
+
+def _run(channel: Channel, folder: Path) -> str:
+    from worker.handlers import handle  # the handlers import the engine, and so torch
+
+    order = read_order(folder)
+    return handle(order, folder, ChannelObserver(channel, folder)).model_dump_json()
+
+
+def _check(folder: Path) -> str:
+    from worker.handlers.intake import check
+
+    order = CheckOrder.model_validate_json((folder / ORDER).read_bytes())
+    return check(order.check, folder).model_dump_json()
+
+
+def _speak(channel: Channel, folder: Path, work: Callable[[], str]) -> int:
+    try:
+        (folder / PRODUCT).write_text(work(), encoding="utf-8")
+        channel.send({"type": "done"})
+    except Stopped:
+        channel.send({"type": "stopped"})
+    except EngineError as error:
+        channel.send(
+            {"type": "error", "code": error.code, "message": str(error), "hint": error.hint}
+        )
+    except MemoryError as error:
+        channel.send(
+            {"type": "error", "code": "out_of_memory", "message": f"memory ran out: {error}"}
+        )
+    except Exception as error:
+        traceback.print_exc()  # into the job's log
+        code = "disk_full" if _disk_is_full(error, folder) else "internal"
+        channel.send(
+            {"type": "error", "code": code, "message": f"{type(error).__name__}: {error}"[:2000]}
+        )
+    return 0
+
+
+def _disk_is_full(error: Exception, folder: Path) -> bool:
+    """torch and safetensors say it in errors of their own, so the disk itself is asked too."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return isinstance(error, (OSError, RuntimeError)) and shutil.disk_usage(folder).free < 1 << 20

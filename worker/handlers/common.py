@@ -1,0 +1,176 @@
+"""What several kinds of job need: models in and out, data, and the engine's values as results."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import file_digest
+from pathlib import Path
+from typing import cast
+
+import torch
+
+from service.contract.catalog import ArchitectureSpec
+from service.contract.specs import JobResult, JobSpec
+from service.contract.training import DataFacts, Environment, Evaluation, ModelFacts, TrainingSpec
+from worker.child import ChannelObserver
+from worker.engine import device as devices
+from worker.engine.data.builtin import BUILTIN
+from worker.engine.data.canonical import load_data
+from worker.engine.data.split import Data, Split, channel_stats
+from worker.engine.errors import IncompatibleDataset
+from worker.engine.measure.macs import macs
+from worker.engine.measure.size import nonzero_parameters, parameters, size_bytes
+from worker.engine.models.config import ModelConfig
+from worker.engine.models.folder import WEIGHTS, LoadedModel, build, load_folder
+from worker.engine.seeds import seed_everything
+from worker.engine.train import evaluate as scoring
+from worker.engine.train.settings import FitOptions
+from worker.order import CHECKPOINTS, JobOrder, ModelInput, ProducedModel
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a handler gives back; `labels` name the classes in the report."""
+
+    result: JobResult
+    model: ProducedModel | None = None
+    labels: Sequence[str] | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """An order, where its files lie, and who listens."""
+
+    order: JobOrder
+    folder: Path
+    observer: ChannelObserver
+
+    @property
+    def spec(self) -> JobSpec:
+        return self.order.spec
+
+    @property
+    def device(self) -> torch.device:
+        """The device that the spec means on this machine."""
+        return devices.resolve_device(self.spec.device)
+
+    @property
+    def precision(self) -> devices.Precision:
+        return devices.resolve_precision(self.spec.precision, self.device)
+
+    def data(self, reference: str) -> Data:
+        """The dataset that the spec names."""
+        self.observer.on_phase("loading")
+        if reference in BUILTIN:
+            return BUILTIN[reference]()
+        return load_data(self.folder / self.order.datasets[reference])
+
+    def input(self, reference: str) -> ModelInput:
+        return self.order.models[reference]
+
+    def load(self, reference: str) -> LoadedModel:
+        """The model that the spec names, on the CPU, in evaluation mode."""
+        return load_folder(self.folder / self.input(reference).folder)
+
+    def start_from(self, model: ArchitectureSpec | str, data: Data) -> LoadedModel:
+        """A fresh model for the data, seeded by the spec, or the one that the spec names."""
+        if isinstance(model, str):
+            loaded = self.load(model)
+            check_fits(loaded.config, data)
+            return loaded
+        mean, std = channel_stats(data.train)
+        config = ModelConfig(
+            architecture=model.architecture,
+            options=model.options.given(),
+            classes=model.classes or data.classes,
+            input_size=tuple(model.input_size or data.input_size),
+            mean=mean,
+            std=std,
+            labels=data.labels if (model.classes or data.classes) == data.classes else None,
+        )
+        check_fits(config, data)
+        seed_everything(self.spec.seed, deterministic=True)
+        return LoadedModel(build(config), config)
+
+    def fit_options(self, training: TrainingSpec) -> FitOptions:
+        """The engine's keyword arguments for a training spec."""
+        resume = self.order.checkpoint
+        # The contract's fields are the engine's keywords; a test holds the two together.
+        options = cast("FitOptions", training.model_dump())
+        options["seed"] = self.spec.seed
+        options["device"] = self.spec.device
+        options["precision"] = self.spec.precision
+        options["checkpoint_dir"] = self.folder / CHECKPOINTS
+        options["resume_from"] = None if resume is None else self.folder / resume
+        options["observer"] = self.observer
+        return options
+
+    def evaluate(self, loaded: LoadedModel, split: Split) -> tuple[Evaluation, torch.Tensor]:
+        """Scores and logits of a model as it was reloaded from its file, in float32."""
+        config = loaded.config
+        logits = scoring.predict(
+            loaded.module, split, config.mean, config.std, device=self.device, precision="fp32"
+        )
+        return evaluation(scoring.score(logits, split.y.cpu())), logits
+
+    def environment(self) -> Environment:
+        """Where this process runs."""
+        seen = devices.describe(self.device, self.precision)
+        return Environment.model_validate(vars(seen))
+
+
+def check_fits(config: ModelConfig, data: Data) -> None:
+    """Raises IncompatibleDataset unless the model takes this data."""
+    if config.input_size != data.input_size:
+        raise IncompatibleDataset(
+            f"the model takes inputs of {list(config.input_size)}, "
+            f"the dataset has {list(data.input_size)}"
+        )
+    if config.classes < data.classes:
+        raise IncompatibleDataset(
+            f"the model has {config.classes} outputs, the dataset {data.classes} classes"
+        )
+
+
+def evaluation(seen: scoring.Evaluation) -> Evaluation:
+    """The engine's scores in the contract's words."""
+    return Evaluation(
+        samples=seen.samples,
+        correct=seen.correct,
+        accuracy=seen.accuracy,
+        loss=seen.loss,
+        per_class_accuracy=seen.per_class_accuracy,
+        calibration_error=seen.ece,
+    )
+
+
+def model_facts(loaded: LoadedModel, folder: Path, model_id: str, name: str) -> ModelFacts:
+    """A saved model's size, counted on what was reloaded."""
+    return ModelFacts(
+        model=model_id,
+        name=name,
+        architecture=loaded.config.architecture,
+        classes=loaded.config.classes,
+        input_size=loaded.config.input_size,
+        parameters=parameters(loaded.module),
+        nonzero_parameters=nonzero_parameters(loaded.module),
+        macs=macs(loaded.module, loaded.config.input_size),
+        size_bytes=size_bytes(folder),
+        sha256=_sha256(folder / WEIGHTS),
+    )
+
+
+def data_facts(reference: str, data: Data) -> DataFacts:
+    """What was read."""
+    return DataFacts(
+        dataset=reference,
+        digest=data.digest,
+        train=len(data.train),
+        validation=len(data.validation),
+        test=len(data.test),
+        classes=data.classes,
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()

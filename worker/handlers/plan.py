@@ -1,0 +1,55 @@
+"""`dry_run`: what a job would do, without doing it."""
+
+from typing import assert_never
+
+from service.contract.specs import PlannedModel, PlanResult
+from service.contract.training import TrainingSpec
+from worker.engine.data.split import Data
+from worker.engine.measure.macs import macs
+from worker.engine.measure.size import parameters
+from worker.engine.models.folder import LoadedModel
+from worker.handlers.common import Job, Outcome, check_fits
+
+
+def plan(job: Job) -> Outcome:
+    """Load everything the job would load, train and measure nothing."""
+    spec = job.spec
+    data = job.data(spec.dataset)
+    match spec.kind:
+        case "train":
+            models = {"model": job.start_from(spec.model, data)}
+            steps = _steps(spec.training, data)
+            summary = f"{spec.training.epochs} epochs of {len(data.train)} examples"
+        case "distill":
+            models = {"teacher": job.load(spec.teacher)}
+            models["student"] = job.start_from(spec.student, data)
+            steps = _steps(spec.training, data)
+            summary = f"{spec.training.epochs} epochs of {len(data.train)} examples"
+        case "benchmark":
+            models = {reference: job.load(reference) for reference in spec.models}
+            steps = len(spec.models) * len(spec.runtimes) * len(spec.batch_sizes)
+            summary = f"{steps} combinations, {spec.blocks} turns each"
+        case _:
+            assert_never(spec)
+    for loaded in models.values():
+        check_fits(loaded.config, data)
+    result = PlanResult(
+        of=spec.kind,
+        models=tuple(_planned(role, loaded) for role, loaded in models.items()),
+        steps=steps,
+        summary=f"{summary} on {job.device.type} in {job.precision}.",
+    )
+    return Outcome(result, labels=data.labels)
+
+
+def _steps(training: TrainingSpec, data: Data) -> int:
+    return training.epochs * -(-len(data.train) // training.batch_size)
+
+
+def _planned(role: str, loaded: LoadedModel) -> PlannedModel:
+    return PlannedModel(
+        role=role,
+        architecture=loaded.config.architecture,
+        parameters=parameters(loaded.module),
+        macs=macs(loaded.module, loaded.config.input_size),
+    )

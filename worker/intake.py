@@ -1,0 +1,198 @@
+"""Checks of uploads, in a slot of their own beside the job slots: a check never waits for a job."""
+
+import logging
+import shutil
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from service.store.datasets import DatasetStore
+from service.store.models import ModelStore
+
+from service.blobs import BlobError, BlobStore
+from service.config import Settings
+from service.contract.job_errors import JobError
+from service.contract.wire import Normalisation
+from service.store.errors import DatabaseUnavailable
+from service.store.session import Database
+from service.store.tables import DatasetRow, ModelRow
+from service.store.values import AcceptedDataset, AcceptedModel
+from worker.channel import ChannelError, Message
+from worker.engine_child import ExitStatus
+from worker.engine_host import EngineHost, EngineHostError
+from worker.order import (
+    ORDER,
+    PRODUCT,
+    CheckedDataset,
+    CheckedModel,
+    CheckOrder,
+    CheckProduct,
+    DatasetCheckOrder,
+    ModelCheckOrder,
+)
+from worker.products import store_model_folder
+
+log = logging.getLogger(__name__)
+
+_POLL_S: Final = 0.25  # uploads are rare and people wait for them; one indexed read each
+_DEADLINE_S: Final = 600.0
+_LEASE_S: Final = _DEADLINE_S + 120.0
+_SOURCE: Final = "source"
+
+
+class CheckFailed(Exception):
+    """The upload is not what it should be."""
+
+    def __init__(self, error: JobError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+@dataclass(frozen=True)
+class Intake:
+    """The slot. `run` on a thread of its own."""
+
+    settings: Settings
+    database: Database
+    blobs: BlobStore
+    host: EngineHost
+    worker_id: str
+
+    def run(self, stopping: threading.Event) -> None:
+        """Check what is there, until told to stop."""
+        while not stopping.is_set():
+            try:
+                busy = self.check_one()
+            except (DatabaseUnavailable, BlobError, EngineHostError) as error:
+                log.warning("intake: %s; trying again", error)
+                busy = False
+            except Exception:  # a thread that dies would leave every upload unchecked
+                log.exception("intake failed")
+                busy = False
+            if not busy:
+                stopping.wait(_POLL_S)
+
+    def check_one(self) -> bool:
+        """Check the oldest upload that waits. False if there is none."""
+        with self.database.read() as session:
+            if not (ModelStore(session).unchecked() or DatasetStore(session).unchecked()):
+                return False
+        with self.database.transaction() as session:
+            model = ModelStore(session).claim_check(self.worker_id, _LEASE_S)
+            dataset = None if model else DatasetStore(session).claim_check(self.worker_id, _LEASE_S)
+        if model is not None:
+            self._check_model(model)
+        elif dataset is not None:
+            self._check_dataset(dataset)
+        return bool(model or dataset)
+
+    def _check_model(self, row: ModelRow) -> None:
+        folder = self._folder(row.id, row.check_run)
+        order = ModelCheckOrder(
+            source=_SOURCE,
+            name=row.name,
+            architecture=row.architecture,
+            options=row.options,
+            classes=row.classes,
+            input_size=row.input_size,
+            normalisation=Normalisation.model_validate(row.normalisation),
+            labels=row.labels,
+        )
+        try:
+            checked = self._run(CheckOrder(check=order), row.source_sha256, folder)
+            assert isinstance(checked, CheckedModel)
+            files = store_model_folder(folder / checked.folder, self.blobs)
+            weights = next(file for file in files if file.name == "model.safetensors")
+            accepted = AcceptedModel(
+                parameters=checked.parameters,
+                macs=checked.macs,
+                size_bytes=weights.bytes,
+                sha256=weights.sha256,
+                files=files,
+            )
+            with self.database.transaction() as session:
+                ModelStore(session).accept(row.id, row.check_run, accepted)
+        except CheckFailed as failed:
+            with self.database.transaction() as session:
+                ModelStore(session).reject(row.id, row.check_run, failed.error)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _check_dataset(self, row: DatasetRow) -> None:
+        folder = self._folder(row.id, row.check_run)
+        order = DatasetCheckOrder(
+            source=_SOURCE,
+            format=row.format,
+            validation_share=row.validation_share,
+            image_size=row.image_size,
+            seed=row.seed,
+        )
+        try:
+            checked = self._run(CheckOrder(check=order), row.source_sha256, folder)
+            assert isinstance(checked, CheckedDataset)
+            blob = self.blobs.put_file(folder / checked.path)
+            accepted = AcceptedDataset(
+                classes=checked.classes,
+                input_size=tuple(checked.input_size),
+                labels=checked.labels,
+                splits=checked.splits,
+                class_counts=checked.class_counts,
+                normalisation=checked.normalisation.model_dump(mode="json"),
+                digest=checked.digest,
+                sha256=blob.sha256,
+                bytes=blob.bytes,
+            )
+            with self.database.transaction() as session:
+                DatasetStore(session).accept(row.id, row.check_run, accepted)
+        except CheckFailed as failed:
+            with self.database.transaction() as session:
+                DatasetStore(session).reject(row.id, row.check_run, failed.error)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _folder(self, resource_id: str, run: int) -> Path:
+        folder = self.settings.scratch_dir / f"{resource_id}-{run}"
+        folder.mkdir(parents=True)
+        return folder
+
+    def _run(
+        self, order: CheckOrder, source_sha256: str | None, folder: Path
+    ) -> CheckedModel | CheckedDataset:
+        assert source_sha256 is not None
+        self.blobs.fetch(source_sha256, folder / _SOURCE)
+        (folder / _SOURCE).chmod(0o644)  # the child is nobody
+        (folder / ORDER).write_text(order.model_dump_json(), encoding="utf-8")
+        said: Message | None = None
+        with self.host.spawn(
+            folder, "intake", log_path=folder / "log", deadline_s=_DEADLINE_S
+        ) as child:
+            try:
+                while (message := child.channel.receive(None)) is not None:
+                    said = message
+            except ChannelError as error:
+                log.warning("intake: %s", error)
+                child.kill()
+            status = child.wait(None)
+        assert status is not None
+        return _verdict(order, said, status, folder)
+
+
+def _verdict(
+    order: CheckOrder, said: Message | None, status: ExitStatus, folder: Path
+) -> CheckedModel | CheckedDataset:
+    match said:
+        case {"type": "done"}:
+            return CheckProduct.model_validate_json((folder / PRODUCT).read_bytes()).checked
+        case {"type": "error", "code": str(code), "message": str(message)}:
+            hint = said.get("hint")
+            raise CheckFailed(JobError.of(code, message, hint))  # type: ignore[arg-type]  # it validates
+        case _:
+            code = "invalid_model" if order.check.kind == "model" else "invalid_dataset"
+            ended = f"signal {status.signal}" if status.signal else f"code {status.code}"
+            raise CheckFailed(
+                JobError.of(
+                    code,  # type: ignore[arg-type]
+                    f"the check ended with {ended}: too large or malformed",
+                )
+            )

@@ -1,0 +1,162 @@
+"""The worker process: `python -m worker.main`. It never imports torch; its children do."""
+
+import logging
+import os
+import threading
+from importlib.metadata import version
+from typing import get_args
+
+from celery.signals import worker_shutting_down
+from service.logs import configure
+
+from service.blobs import BlobStore, S3Options, open_blobs
+from service.config import Settings
+from service.contract.ids import new_id
+from service.contract.specs import JobKind
+from service.contract.wire import WorkerCapabilities
+from service.queue import DEFAULT_QUEUE, GPU_QUEUE, JobQueue
+from service.relay import Relay
+from service.store.session import Database
+from service.store.values import ClaimingWorker, NewWorker
+from service.sweep import Sweep
+from worker.engine_host import EngineHost
+from worker.intake import Intake
+from worker.leases import Heartbeat
+from worker.runner import Runner
+from worker.tasks import celery_worker, worker_app
+
+log = logging.getLogger(__name__)
+
+_READY_S = 120.0
+
+
+def describe_engine(host: EngineHost, settings: Settings) -> WorkerCapabilities:
+    """Ask a child what the engine can do here. Raises EngineHostError."""
+    folder = settings.scratch_dir / f"describe-{os.getpid()}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with host.spawn(
+        folder,
+        "job",
+        log_path=folder / "log",
+        entry="worker.child:describe",
+        ready_timeout_s=_READY_S,
+    ) as child:
+        message = child.channel.receive(_READY_S)
+        if message is None:
+            raise RuntimeError((folder / "log").read_text() or "the engine said nothing")
+    seen = message["capabilities"]
+    return WorkerCapabilities(
+        device="cpu" if settings.device == "cpu" else seen["device"],
+        device_name=seen["device_name"],
+        memory_bytes=seen["memory_bytes"],
+        torch=seen["torch"],
+        kinds=get_args(JobKind),
+        architectures=seen["architecture_options"],
+        losses=seen["losses"],
+        runtimes=seen["runtimes"],
+        datasets=seen["datasets"],
+    )
+
+
+def capability_tokens(seen: WorkerCapabilities) -> frozenset[str]:
+    """What jobs may require, one token each."""
+    return frozenset(
+        [f"kind:{kind}" for kind in seen.kinds]
+        + [f"architecture:{name}" for name in seen.architectures]
+        + [f"loss:{name}" for name in seen.losses]
+        + [f"runtime:{name}" for name in seen.runtimes]
+        + [f"dataset:{name}" for name in seen.datasets]
+    )
+
+
+def open_blob_store(settings: Settings) -> BlobStore:
+    """The blob store that the settings name."""
+    s3 = S3Options(endpoint=settings.s3_endpoint, region=settings.s3_region)
+    return open_blobs(settings.blobs, settings.staging_dir, s3=s3)
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT, then drain."""
+    settings = Settings()
+    configure(settings)
+    settings.scratch_dir.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.database)
+    blobs = open_blob_store(settings)
+    relay = Relay(JobQueue(settings.broker))
+    with EngineHost(settings.scratch_dir) as host:
+        seen = describe_engine(host, settings)
+        _serve(settings, database, blobs, relay, host, seen)
+    database.close()
+    return 0
+
+
+def _serve(
+    settings: Settings,
+    database: Database,
+    blobs: BlobStore,
+    relay: Relay,
+    host: EngineHost,
+    seen: WorkerCapabilities,
+) -> None:
+    worker_id = new_id("wrk")
+    tokens = capability_tokens(seen)
+    queues = (DEFAULT_QUEUE, GPU_QUEUE) if seen.device == "cuda" else (DEFAULT_QUEUE,)
+    heartbeat = Heartbeat(
+        database,
+        NewWorker(
+            id=worker_id,
+            hostname=settings.worker_name,
+            version=version("modelpress"),
+            device=seen.device,
+            slots=settings.job_slots,
+            queues=queues,
+            capabilities=seen.model_dump(mode="json"),
+            tokens=tokens,
+        ),
+        interval_s=settings.heartbeat_s,
+        lease_s=settings.lease_s,
+    )
+    draining = threading.Event()
+    runner = Runner(
+        settings=settings,
+        database=database,
+        blobs=blobs,
+        host=host,
+        heartbeat=heartbeat,
+        worker=ClaimingWorker(worker_id, seen.device, tokens),
+        nudge=relay.nudge,
+        draining=draining,
+    )
+    sweep = Sweep(database, blobs, relay.nudge, settings)
+    intake = Intake(settings, database, blobs, host, worker_id)
+    intake_thread = threading.Thread(
+        target=intake.run, args=(draining,), name="intake", daemon=True
+    )
+
+    def drain(*_: object, **__: object) -> None:
+        draining.set()
+
+    worker_shutting_down.connect(drain)
+    celery = celery_worker(
+        worker_app(settings.broker, runner.run_eligible),
+        slots=settings.job_slots,
+        queues=queues,
+        name=f"{worker_id}@{settings.worker_name}",
+    )
+    heartbeat.start()
+    relay.start()
+    sweep.start()
+    intake_thread.start()
+    log.info("worker %s on %s serves %s", worker_id, seen.device_name, ", ".join(queues))
+    try:
+        celery.start()  # until a signal; returns when every slot is empty
+    finally:
+        draining.set()
+        heartbeat.drain()
+        sweep.close()
+        relay.close()
+        heartbeat.close()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

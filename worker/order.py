@@ -1,0 +1,148 @@
+"""What passes between the worker and an engine child: an order goes in, a product comes out.
+
+Both are files in the child's folder, since results hold more than a line of the channel carries.
+The channel carries what happens meanwhile; `Telling` names the messages.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field
+
+from service.contract.base import Contract, InputSize, ModelId, Sha256, Time
+from service.contract.catalog import ArchitectureOptions
+from service.contract.specs import JobResult, JobSpec
+from service.contract.wire import DatasetFormat, Normalisation
+
+ORDER: Final = "order.json"
+PRODUCT: Final = "product.json"
+OUT: Final = "out"
+CHECKPOINTS: Final = "checkpoints"
+
+RelativePath = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*(/[A-Za-z0-9_][A-Za-z0-9_.\-]*)*$")
+]
+
+
+class ModelInput(Contract):
+    """A model that the job reads."""
+
+    id: ModelId
+    name: str
+    folder: RelativePath
+    sha256: Sha256
+
+
+class JobOrder(Contract):
+    """A job as its child gets it. `models` and `datasets` are keyed by the spec's references."""
+
+    job_id: str
+    spec: JobSpec
+    model_id: ModelId = Field(description="The id of the model that the job may make.")
+    created_at: Time
+    models: dict[str, ModelInput]
+    datasets: dict[str, RelativePath]
+    checkpoint: RelativePath | None
+
+
+class ProducedFile(Contract):
+    """A file for the list of artifacts; `path` is within the child's folder."""
+
+    name: str
+    kind: Literal["report", "figure"]
+    media_type: str
+    path: RelativePath
+
+
+class ProducedModel(Contract):
+    """A model folder that the job made."""
+
+    folder: RelativePath
+    name: str
+    architecture: str
+    options: dict[str, Any]
+    classes: int
+    input_size: InputSize
+    normalisation: Normalisation
+    labels: tuple[str, ...] | None
+    parameters: int
+    macs: int
+    parent: ModelId | None
+
+
+class JobProduct(Contract):
+    """What a job made."""
+
+    result: JobResult
+    metrics: dict[str, float]
+    model: ProducedModel | None
+    files: tuple[ProducedFile, ...]
+
+
+class ModelCheckOrder(Contract):
+    """Uploaded weights to look into."""
+
+    kind: Literal["model"] = "model"
+    source: RelativePath
+    name: str
+    architecture: str
+    options: ArchitectureOptions
+    classes: int
+    input_size: InputSize
+    normalisation: Normalisation
+    labels: tuple[str, ...] | None
+
+
+class DatasetCheckOrder(Contract):
+    """An uploaded dataset to look into."""
+
+    kind: Literal["dataset"] = "dataset"
+    source: RelativePath
+    format: DatasetFormat
+    validation_share: float
+    image_size: int | None
+    seed: int
+
+
+class CheckOrder(Contract):
+    """One of the two."""
+
+    check: Annotated[ModelCheckOrder | DatasetCheckOrder, Field(discriminator="kind")]
+
+
+class CheckedModel(Contract):
+    """A model folder, written anew from what was read."""
+
+    kind: Literal["model"] = "model"
+    folder: RelativePath
+    parameters: int
+    macs: int
+
+
+class CheckedDataset(Contract):
+    """A dataset in canonical form, written anew from what was read."""
+
+    kind: Literal["dataset"] = "dataset"
+    path: RelativePath
+    classes: int
+    input_size: InputSize
+    labels: tuple[str, ...] | None
+    splits: dict[str, int]
+    class_counts: dict[str, tuple[int, ...]]
+    normalisation: Normalisation
+    digest: Sha256
+
+
+class CheckProduct(Contract):
+    """What a check found."""
+
+    checked: Annotated[CheckedModel | CheckedDataset, Field(discriminator="kind")]
+
+
+Telling = Literal["phase", "step", "epoch", "checkpoint", "warning", "stopped", "done", "error"]
+"""Types of message from a child. The worker sends one only: `stop`."""
+
+
+def read_order(folder: Path) -> JobOrder:
+    """The order in a child's folder."""
+    return JobOrder.model_validate_json((folder / ORDER).read_bytes())

@@ -1,0 +1,165 @@
+"""The life of one job: claim, prepare, start the child, relay what it says, finish."""
+
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.store.jobs import JobStore
+
+from service.blobs import BlobError, BlobStore, StorageFull
+from service.config import Settings
+from service.contract.job_errors import JobError
+from service.queue import queue_of
+from service.store.errors import DatabaseUnavailable
+from service.store.session import Database
+from service.store.values import (
+    Cancelled,
+    ClaimedJob,
+    ClaimingWorker,
+    Failed,
+    Moved,
+    Outcome,
+    Paused,
+    Released,
+)
+from worker.conversation import Conversation, Ended
+from worker.engine_host import EngineHost, EngineHostError
+from worker.leases import Heartbeat, Lease
+from worker.outcome import outcome_of
+from worker.prepare import InputMissing, prepare
+from worker.products import store_product
+
+log = logging.getLogger(__name__)
+
+_FINISH_RETRY_S = 1.0
+
+
+@dataclass(frozen=True)
+class Runner:
+    """What runs jobs: shared by all slots of a worker."""
+
+    settings: Settings
+    database: Database
+    blobs: BlobStore
+    host: EngineHost
+    heartbeat: Heartbeat
+    worker: ClaimingWorker
+    nudge: Callable[[str, str], None]
+    draining: threading.Event
+
+    def run_eligible(self) -> None:
+        """Claim and run until nothing is left that this worker may take, or it drains."""
+        while not self.draining.is_set():
+            job = self._claim()
+            if job is None:
+                return
+            self.run(job)
+
+    def run(self, job: ClaimedJob) -> None:
+        """Run a claimed job to an outcome, and write it unless the claim was lost meanwhile."""
+        log.info("job %s: run %d, attempt %d of %d", job.id, job.run, job.attempt, job.max_attempts)
+        lease = self.heartbeat.hold(job.id, job.run)
+        folder = self.settings.scratch_dir / f"{job.id}-{job.run}"
+        try:
+            self._finish(job, lease, self._outcome(job, lease, folder))
+        finally:
+            self.heartbeat.release(lease)
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _claim(self) -> ClaimedJob | None:
+        with self.database.transaction() as session:
+            return JobStore(session).claim(self.worker, self.settings.lease_s)
+
+    def _outcome(self, job: ClaimedJob, lease: Lease, folder: Path) -> Outcome | None:
+        """None: the claim was lost; nothing may be written."""
+        try:
+            order = prepare(job, folder, self.database, self.blobs)
+            ended = self._converse(job, lease, folder)
+            return outcome_of(ended, lambda: store_product(order, folder, self.blobs))
+        except InputMissing as error:
+            return Failed(JobError.of("dependency_failed", str(error)))
+        except StorageFull as error:
+            return Failed(JobError.of("disk_full", str(error)))
+        except BlobError as error:
+            return Failed(JobError.of("storage_unavailable", str(error)), retry=True)
+        except EngineHostError as error:
+            return Failed(JobError.of("engine_crashed", str(error)), retry=True)
+        except OSError as error:
+            log.exception("job %s", job.id)
+            return Failed(
+                JobError.of("internal", f"{type(error).__name__} on the worker"), retry=True
+            )
+        except DatabaseUnavailable:
+            return Released()  # nothing was lost but time
+
+    def _converse(self, job: ClaimedJob, lease: Lease, folder: Path) -> Ended:
+        limit_s = min(job.timeout_s or self.settings.job_timeout_s, self.settings.job_timeout_s)
+        with self.host.spawn(
+            folder,
+            "job",
+            log_path=folder / "log",
+            memory_limit_bytes=self.settings.memory_limit_bytes,
+            deadline_s=max(limit_s - job.run_seconds, 1.0),
+        ) as child:
+            return Conversation(
+                job=job,
+                lease=lease,
+                child=child,
+                folder=folder,
+                database=self.database,
+                blobs=self.blobs,
+                draining=self.draining,
+                drain_s=self.settings.drain_s,
+            ).follow()
+
+    def _finish(self, job: ClaimedJob, lease: Lease, outcome: Outcome | None) -> None:
+        """Write the outcome; a database that is away is waited for while the claim may be ours."""
+        if outcome is None:
+            log.warning("job %s: run %d was fenced out", job.id, job.run)
+            return
+        started = time.monotonic()
+        while not lease.lost.is_set():
+            try:
+                moved = self._write(job, outcome)
+                break
+            except DatabaseUnavailable as error:
+                log.warning("job %s: cannot write its outcome yet (%s)", job.id, error)
+                if self.draining.is_set() and time.monotonic() - started > self.settings.drain_s:
+                    return  # the lease lapses, and another worker runs it again
+                time.sleep(_FINISH_RETRY_S)
+        else:
+            return
+        if moved is None:
+            log.warning("job %s: run %d was fenced out", job.id, job.run)
+            return
+        log.info("job %s: %s", job.id, moved.status)
+        for unblocked in moved.unblocked:
+            self._nudge_row(unblocked)
+        if moved.status == "queued" and self.draining.is_set():
+            self._nudge_row(job.id)
+
+    def _write(self, job: ClaimedJob, outcome: Outcome) -> Moved | None:
+        with self.database.transaction() as session:
+            jobs = JobStore(session)
+            moved = jobs.finish(job.id, job.run, outcome)
+            if moved is None and not isinstance(outcome, Cancelled | Paused):
+                # A pause or cancel came between the child's end and this line.
+                moved = self._yield_to_request(jobs, job, outcome)
+            return moved
+
+    def _yield_to_request(self, jobs: JobStore, job: ClaimedJob, outcome: Outcome) -> Moved | None:
+        status = jobs.status_of_run(job.id, job.run)
+        if status == "cancelling":
+            return jobs.finish(job.id, job.run, Cancelled())
+        if status == "pausing" and isinstance(outcome, Released):
+            return jobs.finish(job.id, job.run, Paused())
+        return None
+
+    def _nudge_row(self, job_id: str) -> None:
+        with self.database.read() as session:
+            device = JobStore(session).get(job_id).device
+        self.nudge(queue_of(device), job_id)

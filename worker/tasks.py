@@ -1,0 +1,35 @@
+"""The Celery side of a worker: one task, which a nudge runs, and the settings of its pool."""
+
+from collections.abc import Callable
+
+from celery import Celery
+from celery.apps.worker import Worker
+
+from service.queue import TASK, celery_app
+
+
+def worker_app(broker_url: str, run_eligible: Callable[[], None]) -> Celery:
+    """The application whose single task runs whatever the rows offer."""
+    app = celery_app(broker_url)
+
+    @app.task(name=TASK)
+    def run(queue: str, job_id: str) -> None:
+        """`queue` and `job_id` are for tracing: the rows say what to do."""
+        run_eligible()
+
+    return app
+
+
+def celery_worker(app: Celery, *, slots: int, queues: tuple[str, ...], name: str) -> Worker:
+    """A worker whose pool is threads: the work itself is done by engine children."""
+    return app.Worker(
+        pool="threads",
+        concurrency=slots,
+        queues=list(queues),
+        hostname=name,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        quiet=True,
+        loglevel="WARNING",
+    )
