@@ -1,0 +1,53 @@
+"""The few figures of a result that stand in lists and beside a job's name."""
+
+from typing import assert_never
+
+from service.contract.benchmark import BenchmarkResult
+from service.contract.specs import JobResult
+from service.contract.training import Evaluation, ModelFacts
+from service.reports.standing import contender, first_setting, latency_at, speedup_at
+
+
+def key_figures(result: JobResult) -> dict[str, float]:
+    """Key figures by name, in the units of the HTTP interface: shares are fractions. Of a
+    benchmark they are those of its fastest model that is not the baseline; a plan has none."""
+    match result.kind:
+        case "train":
+            return _model(result.facts, result.test)
+        case "distill":
+            return {
+                **_model(result.facts, result.test),
+                "compression_ratio": result.compression_ratio,
+                "accuracy_retention": result.accuracy_retention,
+            }
+        case "benchmark":
+            return _benchmark(result)
+        case "plan":
+            return {}
+        case _:
+            assert_never(result)
+
+
+def _model(facts: ModelFacts, test: Evaluation) -> dict[str, float]:
+    return {
+        "test_accuracy": test.accuracy,
+        "parameters": facts.parameters,
+        "size_bytes": facts.size_bytes,
+    }
+
+
+def _benchmark(result: BenchmarkResult) -> dict[str, float]:
+    index = contender(result)
+    model = result.models[index or 0]
+    figures = _model(model.facts, model.test)
+    setting = first_setting(result)
+    if latency := latency_at(model, setting):
+        figures["p50_ms"] = latency.p50_ms
+        figures["p95_ms"] = latency.p95_ms
+    if index is None:
+        return figures
+    figures["compression_ratio"] = model.compression_ratio
+    figures["accuracy_retention"] = model.accuracy_retention
+    if speedup := speedup_at(model, setting):
+        figures["speedup"] = speedup.speedup
+    return figures

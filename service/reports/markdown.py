@@ -1,0 +1,60 @@
+"""A report as Markdown (GitHub's kind), with its figures beside it as `figure-<id>.svg`."""
+
+import re
+from html import escape
+
+from service.contract.reports import Report, Table
+from service.reports import show
+from service.reports.text import table_rows
+
+
+def plain(text: str) -> str:
+    """Text of any origin as one line that Markdown shows as it stands."""
+    line = escape(" ".join(text.split()), quote=False)
+    return re.sub(r"([\\`*\[\]|#~])|(?<!\w)_|_(?!\w)", r"\\\g<0>", line)
+
+
+def markdown_table(table: Table) -> str:
+    """The table in pipes, numbers aligned to the right."""
+    head, *rows = [[plain(text) for text in row] for row in table_rows(table)]
+    rule = ["---:" if show.is_numeric(column) else "---" for column in table.columns]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows))
+
+
+def fenced(text: str, language: str) -> str:
+    """Text in a fence longer than any run of backticks in it."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def to_markdown(report: Report) -> str:
+    """The whole report; figures are links to files in the same folder."""
+    provenance = report.provenance
+    parts = [
+        f"# {plain(report.title)}",
+        f"{report.kind} · {report.job} · {report.finished_at:%Y-%m-%d %H:%M} UTC",
+        f"**{plain(report.headline)}**",
+    ]
+    for table in report.tables:
+        parts += [f"## {plain(table.title)}", markdown_table(table)]
+    for chart in report.charts:
+        parts += [
+            f"## {plain(chart.title)}",
+            f"![{plain(chart.title)}](figure-{chart.id}.svg)",
+            plain(chart.description),
+        ]
+    parts += ["## Notes", "\n".join(f"- {plain(note)}" for note in report.notes)]
+    parts += ["## Provenance", "\n".join(_lineage(report)), fenced(provenance.reproduce, "sh")]
+    for title, value in (("Data", provenance.data), ("Environment", provenance.environment)):
+        if value is not None:
+            parts += [f"### {title}", fenced(value.model_dump_json(indent=2), "json")]
+    return "\n\n".join(parts) + "\n"
+
+
+def _lineage(report: Report) -> list[str]:
+    models = [
+        f"- {plain(entry.role)}: {plain(entry.name or '')} `{entry.model}`"
+        for entry in report.provenance.lineage
+    ]
+    return [*models, f"- seed: {report.provenance.seed}"]

@@ -1,0 +1,42 @@
+"""The report of a dry run: what the job would have done."""
+
+from service.contract.reports import Column, Highlight
+from service.contract.specs import PlanResult
+from service.reports.body import Body, table
+
+
+def plan_body(result: PlanResult) -> Body:
+    """The models it would touch and how much work that is."""
+    work = "Timed combinations" if result.of == "benchmark" else "Optimizer steps"
+    return Body(
+        subject=f"plan of a {result.of} job",
+        headline=result.summary,
+        highlights=(
+            Highlight(label="Models", value=len(result.models), format="count"),
+            Highlight(label=work, value=result.steps, format="count"),
+        ),
+        notes=("This was a dry run: nothing was trained and nothing was measured.",),
+        tables=(
+            table(
+                ident="summary",
+                title="Models",
+                columns=(
+                    Column(key="role", title="Role"),
+                    Column(key="architecture", title="Architecture"),
+                    Column(key="parameters", title="Parameters", format="count"),
+                    Column(key="macs", title="MACs per input", format="count"),
+                ),
+                rows=tuple(
+                    {
+                        "role": model.role,
+                        "architecture": model.architecture,
+                        "parameters": model.parameters,
+                        "macs": model.macs,
+                    }
+                    for model in result.models
+                ),
+            ),
+        ),
+        charts=(),
+        lineage=(),  # nothing was read and nothing was made
+    )
