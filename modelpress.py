@@ -1,0 +1,33 @@
+"""Modelpress: make trained PyTorch models smaller and faster, and prove it.
+
+`Client` talks to a service; `load` rebuilds a model that one has made.
+"""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from service.client import Client
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Client", "load"]
+__version__ = version("modelpress")
+
+
+def load(folder: str | Path) -> "nn.Module":
+    """The model of a folder (config.json, model.safetensors), in evaluation mode on the CPU.
+
+    Its weights equal the saved ones bit for bit. Needs torch: `pip install modelpress[worker]`.
+    Inputs are normalised float32, as config.json says. Raises `ValueError` for a folder that
+    holds no model.
+    """
+    # Imported here: the SDK alone needs no torch.
+    from worker.engine.errors import EngineError
+    from worker.engine.models.folder import load_folder
+
+    try:
+        return load_folder(Path(folder)).module
+    except EngineError as error:
+        raise ValueError(f"{folder} holds no model that can be loaded: {error}") from error

@@ -1,0 +1,272 @@
+"""The client: one object from which everything else is reached."""
+
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Final, Self, Unpack
+
+import httpx2
+from pydantic import BaseModel
+
+from service.client.datasets import Datasets
+from service.client.events import Event, all_events
+from service.client.http import Http, read_as
+from service.client.jobs import Job, Jobs
+from service.client.models import Models
+from service.client.references import (
+    DatasetLike,
+    JobOptions,
+    ModelLike,
+    StartingModelLike,
+    dataset_reference,
+    model_reference,
+    starting_model,
+)
+from service.client.retry import Retry
+from service.client.upload import Files
+from service.contract.benchmark import Runtime
+from service.contract.distill import KdLoss
+from service.contract.specs import JobSpec
+from service.contract.training import TrainingSpec
+from service.contract.wire import (
+    CapabilitiesRead,
+    JobRead,
+    KeyCreated,
+    KeyRead,
+    Page,
+    QueueRead,
+    Scope,
+    Validated,
+    WorkerRead,
+)
+
+DEFAULT_URL: Final = "http://127.0.0.1:8000"
+
+TrainingLike = TrainingSpec | Mapping[str, Any]
+LossLike = KdLoss | Mapping[str, Any]
+SpecLike = JobSpec | Mapping[str, Any]
+
+
+class Client:
+    """A service, seen through one key. Safe to share between threads.
+
+    `url` and `key` default to MODELPRESS_URL and MODELPRESS_KEY. `timeout` is in seconds, per
+    connection attempt and per read. `transport` replaces the network, as in tests. Specs are
+    judged by the service: `Invalid` names the fields that are wrong.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        key: str | None = None,
+        *,
+        timeout: float = 30.0,
+        transport: httpx2.BaseTransport | None = None,
+        retry: Retry = Retry(),  # noqa: B008  # frozen
+    ) -> None:
+        self._http = Http(
+            url or os.environ.get("MODELPRESS_URL") or DEFAULT_URL,
+            key or os.environ.get("MODELPRESS_KEY"),
+            timeout_s=timeout,
+            transport=transport,
+            retry=retry,
+        )
+        self.jobs = Jobs(self._http)
+        self.models = Models(self._http)
+        self.datasets = Datasets(self._http)
+        self.files = Files(self._http)
+        self.keys = Keys(self._http)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """Where the service is."""
+        return self._http.url
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def train(
+        self,
+        model: StartingModelLike,
+        dataset: DatasetLike,
+        *,
+        training: TrainingLike | None = None,
+        **options: Unpack[JobOptions],
+    ) -> Job:
+        """Train a model from scratch, or one further."""
+        return self.submit(
+            _spec(
+                "train",
+                options,
+                model=starting_model(model),
+                dataset=dataset_reference(dataset),
+                training=training,
+            )
+        )
+
+    def distill(
+        self,
+        teacher: ModelLike,
+        student: StartingModelLike,
+        dataset: DatasetLike,
+        *,
+        loss: LossLike | None = None,
+        training: TrainingLike | None = None,
+        **options: Unpack[JobOptions],
+    ) -> Job:
+        """Train a student from a teacher's outputs as well as from labels.
+
+        A job in the place of a model stands for the model it will make: chains are submitted at
+        once and run in order.
+        """
+        return self.submit(
+            _spec(
+                "distill",
+                options,
+                teacher=model_reference(teacher),
+                student=starting_model(student),
+                dataset=dataset_reference(dataset),
+                loss=loss,
+                training=training,
+            )
+        )
+
+    def benchmark(
+        self,
+        models: Sequence[ModelLike],
+        dataset: DatasetLike,
+        *,
+        batch_sizes: Sequence[int] | None = None,
+        runtimes: Sequence[Runtime] | None = None,
+        warmup_s: float | None = None,
+        blocks: int | None = None,
+        block_s: float | None = None,
+        threads: int | None = None,
+        **options: Unpack[JobOptions],
+    ) -> Job:
+        """Measure models side by side; the first one is the baseline. Times are in seconds."""
+        return self.submit(
+            _spec(
+                "benchmark",
+                options,
+                models=[model_reference(model) for model in models],
+                dataset=dataset_reference(dataset),
+                batch_sizes=None if batch_sizes is None else list(batch_sizes),
+                runtimes=None if runtimes is None else list(runtimes),
+                warmup_s=warmup_s,
+                blocks=blocks,
+                block_s=block_s,
+                threads=threads,
+            )
+        )
+
+    def submit(
+        self, spec: SpecLike, *, idempotency_key: str | None = None, wait: float | None = None
+    ) -> Job:
+        """Queue a job. `wait` lets the service hold the answer up to 60 s for the job's end.
+
+        Sent again after a broken connection it still makes one job, by a fresh idempotency key
+        unless one is given.
+        """
+        headers = {"idempotency-key": idempotency_key or secrets.token_hex(16)}
+        if wait is not None:
+            headers["prefer"] = f"wait={round(wait)}"
+        response = self._http.request(
+            "POST",
+            "/v1/jobs",
+            json=_plain(spec),
+            headers=headers,
+            repeatable=True,
+            timeout_s=None if wait is None else wait + self._http.timeout_s,
+        )
+        return Job(self._http, read_as(JobRead, response))
+
+    def validate(self, spec: SpecLike) -> JobSpec:
+        """The spec with every default filled in; nothing is queued. Raises `Invalid`."""
+        response = self._http.request(
+            "POST",
+            "/v1/jobs",
+            params={"validate_only": "true"},
+            json=_plain(spec),
+            repeatable=True,
+        )
+        return read_as(Validated, response).spec
+
+    def events(self) -> Iterator[Event]:
+        """Changes of all jobs of the project from now on, without end."""
+        return all_events(self._http)
+
+    def capabilities(self) -> CapabilitiesRead:
+        """What the workers alive can do, together."""
+        return self._http.get(CapabilitiesRead, "/v1/capabilities")
+
+    def workers(self) -> list[WorkerRead]:
+        """The worker processes."""
+        return list(self._http.pages(Page[WorkerRead], "/v1/workers"))
+
+    def queue(self) -> QueueRead:
+        """How much work there is."""
+        return self._http.get(QueueRead, "/v1/queue")
+
+    def is_ready(self) -> bool:
+        """Whether the service can take jobs. Raises `Unreachable` when nothing answers."""
+        return self._http.request("GET", "/readyz").is_success
+
+
+class Keys:
+    """API keys; managing them takes the scope `admin`."""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    def create(
+        self,
+        *,
+        name: str | None = None,
+        project: str | None = None,
+        scopes: Sequence[Scope] | None = None,
+        expires_at: datetime | None = None,
+    ) -> KeyCreated:
+        """A new key. Its secret is in this answer and nowhere else."""
+        asked = {
+            "name": name,
+            "project": project,
+            "scopes": None if scopes is None else list(scopes),
+            "expires_at": None if expires_at is None else expires_at.isoformat(),
+        }
+        given = {field: value for field, value in asked.items() if value is not None}
+        return read_as(KeyCreated, self._http.request("POST", "/v1/keys", json=given))
+
+    def list(self) -> Iterator[KeyRead]:
+        """Keys, newest first, without their secrets."""
+        return self._http.pages(Page[KeyRead], "/v1/keys")
+
+    def revoke(self, key_id: str) -> None:
+        """End a key at once."""
+        self._http.request("DELETE", f"/v1/keys/{key_id}")
+
+
+def _spec(kind: str, options: JobOptions, **fields: object) -> dict[str, Any]:
+    """The spec with the fields that were given; the service fills in the rest."""
+    given = {name: _plain(value) for name, value in fields.items() if value is not None}
+    return {"kind": kind, **given, **options}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_none=True)
+    return dict(value) if isinstance(value, Mapping) else value

@@ -1,0 +1,155 @@
+"""What can go wrong for a caller of the service.
+
+ClientError
+├── Unreachable          no answer: nothing listens there, or the connection broke
+├── DigestMismatch       bytes arrived, but not the ones that were promised
+├── UnsafeArchive        a downloaded folder names files outside itself
+├── JobEnded             `wait` saw a job end without success
+│   ├── JobFailed        … with an `error`
+│   └── JobCancelled
+└── ApiError             the service said no; `problem` has its words
+    ├── Unauthorized     401
+    ├── Forbidden        403
+    ├── NotFound         404
+    ├── Conflict         409
+    ├── Invalid          422, with `errors` that point into the request
+    ├── RateLimited      429
+    └── Unavailable      502, 503, 504
+"""
+
+from typing import Final
+
+import httpx2
+from pydantic import ValidationError
+
+from service.contract.job_errors import JobError
+from service.contract.wire import Problem, ProblemItem
+
+
+class ClientError(Exception):
+    """Anything this package raises, apart from `ValueError` for the caller's own mistakes."""
+
+
+class Unreachable(ClientError):
+    """The service gave no answer."""
+
+    def __init__(self, url: str, cause: Exception) -> None:
+        super().__init__(f"no answer from {url}: {cause or type(cause).__name__}")
+        self.url = url
+
+
+class DigestMismatch(ClientError):
+    """The bytes that arrived are not the ones that were promised; they were thrown away."""
+
+
+class UnsafeArchive(ClientError):
+    """A downloaded folder names a file outside itself; nothing was written."""
+
+
+class JobEnded(ClientError):
+    """A job that was waited for ended without success."""
+
+    def __init__(self, job_id: str, message: str) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+
+
+class JobFailed(JobEnded):
+    """The job failed; `error` says why and what to do next."""
+
+    def __init__(self, job_id: str, error: JobError) -> None:
+        super().__init__(job_id, f"{job_id} failed ({error.code}): {error.message}")
+        self.error = error
+
+
+class JobCancelled(JobEnded):
+    """The job was cancelled."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(job_id, f"{job_id} was cancelled")
+
+
+class ApiError(ClientError):
+    """The service refused; `problem` is its answer."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(_in_words(problem))
+        self.problem = problem
+
+    @property
+    def code(self) -> str:
+        """The kind of problem, for programs."""
+        return self.problem.code
+
+    @property
+    def errors(self) -> tuple[ProblemItem, ...]:
+        """Each field of the request that was wrong, with a JSON pointer to it."""
+        return self.problem.errors
+
+
+class Unauthorized(ApiError):
+    """No key, or one that is unknown, revoked or expired."""
+
+
+class Forbidden(ApiError):
+    """The key's scopes are too small."""
+
+
+class NotFound(ApiError):
+    """There is no such thing in the key's project."""
+
+
+class Conflict(ApiError):
+    """The thing is in a state that does not allow it."""
+
+
+class Invalid(ApiError):
+    """The request can be read but not granted; see `errors`."""
+
+
+class RateLimited(ApiError):
+    """Too many requests."""
+
+
+class Unavailable(ApiError):
+    """The service, or what it stands on, does not work at the moment."""
+
+
+_BY_STATUS: Final[dict[int, type[ApiError]]] = {
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    422: Invalid,
+    429: RateLimited,
+    502: Unavailable,
+    503: Unavailable,
+    504: Unavailable,
+}
+
+
+def error_of(response: httpx2.Response) -> ApiError:
+    """The exception for an answer that is not a success; its body must have been read."""
+    return _BY_STATUS.get(response.status_code, ApiError)(_problem_of(response))
+
+
+def _problem_of(response: httpx2.Response) -> Problem:
+    if "json" in response.headers.get("content-type", ""):
+        try:
+            return Problem.model_validate_json(response.content, extra="ignore")
+        except ValidationError:
+            pass  # some proxy's own JSON
+    return Problem(
+        type="about:blank",
+        title=response.reason_phrase or "Error",
+        status=response.status_code,
+        detail=f"the answer was {response.status_code} {response.reason_phrase}".rstrip(),
+        instance=response.request.url.path,
+        code=f"http_{response.status_code}",
+        request_id=response.headers.get("x-request-id", ""),
+    )
+
+
+def _in_words(problem: Problem) -> str:
+    fields = "".join(f"\n  {item.pointer}: {item.detail}" for item in problem.errors)
+    return f"{problem.detail or problem.title} ({problem.code}){fields}"

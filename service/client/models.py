@@ -1,0 +1,148 @@
+"""Models: registered weights and what jobs made."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from service.client.checking import settled
+from service.client.download import OnBytes, download, download_folder
+from service.client.http import Http, read_as
+from service.client.upload import Files
+from service.contract.wire import LineageRead, ModelRead, Page
+
+_WEIGHTS: Final = "model.safetensors"
+_OF_A_FOLDER: Final = ("architecture", "options", "classes", "input_size", "labels")
+
+
+class Model:
+    """A model as last seen; `refresh` looks again."""
+
+    def __init__(self, http: Http, data: ModelRead) -> None:
+        self._http = http
+        self.data = data
+
+    def __repr__(self) -> str:
+        return f"<Model {self.id} {self.data.architecture} {self.data.status}>"
+
+    @property
+    def id(self) -> str:
+        """The model's id."""
+        return self.data.id
+
+    def refresh(self) -> "Model":
+        """Look again; returns itself."""
+        self.data = self._http.get(ModelRead, f"/v1/models/{self.id}")
+        return self
+
+    def download(
+        self,
+        path: str | Path,
+        *,
+        format: str = "folder",  # noqa: A002  # the API's word
+        on_bytes: OnBytes | None = None,
+    ) -> Path:
+        """Fetch it: a folder that `modelpress.load` takes, or one file in another format.
+
+        `path` is the folder, made if needed, or the file.
+        """
+        content = f"/v1/models/{self.id}/content"
+        params = {"format": format}
+        if format == "folder":
+            return download_folder(
+                self._http, content, Path(path), params=params, on_bytes=on_bytes
+            )
+        sha256 = self.data.sha256 if format == "safetensors" else None
+        return download(
+            self._http, content, Path(path), params=params, sha256=sha256, on_bytes=on_bytes
+        )
+
+    def lineage(self) -> LineageRead:
+        """Its ancestors, nearest first, and its children."""
+        return self._http.get(LineageRead, f"/v1/models/{self.id}/lineage")
+
+    def delete(self) -> None:
+        """Delete it. Raises `Conflict` while an unfinished job needs it."""
+        self._http.request("DELETE", f"/v1/models/{self.id}")
+
+
+class Models:
+    """The models of the key's project."""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    def get(self, model_id: str) -> Model:
+        """One model. Raises `NotFound`."""
+        return Model(self._http, self._http.get(ModelRead, f"/v1/models/{model_id}"))
+
+    def list(self, *, page_size: int = 100) -> Iterator[Model]:
+        """Models, newest first, fetched as they are reached."""
+        for data in self._http.pages(Page[ModelRead], "/v1/models", {"limit": page_size}):
+            yield Model(self._http, data)
+
+    def register(
+        self,
+        path: str | Path,
+        *,
+        architecture: str,
+        classes: int,
+        input_size: Sequence[int],
+        options: Mapping[str, Any] | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        labels: Sequence[str] | None = None,
+        name: str | None = None,
+        timeout: float = 60.0,
+        on_bytes: OnBytes | None = None,
+    ) -> Model:
+        """Upload a safetensors file and register it as the weights of `architecture`.
+
+        `mean` and `std` are per channel, of inputs divided by 255. Returns once a worker has
+        looked inside: `data.status` is then `ready`, or `rejected` with `data.error`; or still
+        `checking` after `timeout` seconds. A job may name it meanwhile.
+        """
+        asked = {
+            "architecture": architecture,
+            "classes": classes,
+            "input_size": list(input_size),
+            "options": None if options is None else dict(options),
+            "normalisation": _normalisation(mean, std),
+            "labels": None if labels is None else list(labels),
+            "name": name or Path(path).stem,
+        }
+        return self._register(Path(path), asked, timeout, on_bytes)
+
+    def register_folder(
+        self,
+        folder: str | Path,
+        *,
+        name: str | None = None,
+        timeout: float = 60.0,
+        on_bytes: OnBytes | None = None,
+    ) -> Model:
+        """Upload a folder that was downloaded or made here; its config.json says what it is."""
+        folder = Path(folder)
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        asked = {field: config.get(field) for field in _OF_A_FOLDER}
+        asked["normalisation"] = _normalisation(config.get("mean"), config.get("std"))
+        asked["name"] = name or folder.resolve().name
+        return self._register(folder / _WEIGHTS, asked, timeout, on_bytes)
+
+    def _register(
+        self, path: Path, asked: dict[str, Any], timeout: float, on_bytes: OnBytes | None
+    ) -> Model:
+        file = Files(self._http).put(path, on_bytes=on_bytes)
+        given = {field: value for field, value in asked.items() if value is not None}
+        response = self._http.request("POST", "/v1/models", json={**given, "file": file.name})
+        model = Model(self._http, read_as(ModelRead, response))
+        settled(lambda: model.refresh().data.status, model.data.status, timeout)
+        return model
+
+
+def _normalisation(
+    mean: Sequence[float] | None, std: Sequence[float] | None
+) -> dict[str, list[float]] | None:
+    if (mean is None) != (std is None):
+        raise ValueError("mean and std must be given together")
+    return None if mean is None or std is None else {"mean": list(mean), "std": list(std)}

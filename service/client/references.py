@@ -1,0 +1,57 @@
+"""What may stand where a spec names a model or a dataset."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, TypedDict
+
+from service.client.datasets import Dataset
+from service.client.jobs import Job
+from service.client.models import Model
+from service.contract.base import Device, Precision
+from service.contract.catalog import ArchitectureSpec
+from service.contract.ids import ULID_PATTERN
+
+ModelLike = str | Job | Model
+"""A model: its id, the id of the job that makes it, or either one's handle."""
+StartingModelLike = ModelLike | ArchitectureSpec | Mapping[str, Any]
+"""A model, or a fresh architecture by name (`"cnn_student"`) or with options."""
+DatasetLike = str | Dataset
+
+_REFERENCE: Final = re.compile(rf"(mdl|job)_{ULID_PATTERN}")
+
+
+class JobOptions(TypedDict, total=False):
+    """What every kind of job takes besides its own fields; see `JobSpecBase` for what they mean."""
+
+    name: str | None
+    labels: Mapping[str, str]
+    priority: int
+    device: Device
+    precision: Precision
+    seed: int
+    timeout_s: float | None
+    max_attempts: int
+    dry_run: bool
+
+
+def model_reference(model: ModelLike) -> str:
+    """The id that a spec names a model by."""
+    return model if isinstance(model, str) else model.id
+
+
+def starting_model(model: StartingModelLike) -> object:
+    """A reference, or a fresh architecture, as a spec has it."""
+    match model:
+        case str():
+            return model if _REFERENCE.fullmatch(model) else {"architecture": model}
+        case Job() | Model():
+            return model.id
+        case ArchitectureSpec():
+            return model.model_dump(mode="json", exclude_unset=True)
+        case _:
+            return dict(model)
+
+
+def dataset_reference(dataset: DatasetLike) -> str:
+    """The id or built-in name that a spec names a dataset by."""
+    return dataset if isinstance(dataset, str) else dataset.id

@@ -1,0 +1,112 @@
+"""Files to the service: one stream, or in parts that survive broken connections."""
+
+import hashlib
+import io
+from base64 import b64encode
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, Final
+from urllib.parse import quote
+
+from service.client.errors import Conflict, Unreachable
+from service.client.http import Http, read_as
+from service.client.retry import Tries
+from service.contract.wire import FileRead, UploadCreate, UploadRead
+
+OnBytes = Callable[[int, int | None], None]
+
+PART_BYTES: Final = 16 << 20
+RESUMABLE_FROM_BYTES: Final = 64 << 20
+"""From this size on a file goes in parts: what a broken connection costs is then bounded."""
+
+
+class Files:
+    """Uploaded files: what models and datasets are registered from."""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    def put(
+        self, path: str | Path, name: str | None = None, *, on_bytes: OnBytes | None = None
+    ) -> FileRead:
+        """Upload a file under `name`, by default its own. The same bytes again change nothing.
+
+        Memory use is flat. The service checks the SHA-256 before the file appears.
+        """
+        path = Path(path)
+        name = name or path.name
+        digest = _sha256(path)
+        if path.stat().st_size >= RESUMABLE_FROM_BYTES:
+            return self._put_in_parts(path, name, digest, on_bytes)
+        response = self._http.request(
+            "PUT",
+            f"/v1/files/{quote(name, safe='')}",
+            body=lambda: path.open("rb"),
+            headers={
+                "content-type": "application/octet-stream",
+                "repr-digest": f"sha-256=:{b64encode(digest).decode()}:",
+            },
+        )
+        return read_as(FileRead, response)
+
+    def delete(self, name: str) -> None:
+        """Delete an uploaded file. Models and datasets made from it stay."""
+        self._http.request("DELETE", f"/v1/files/{quote(name, safe='')}")
+
+    def _put_in_parts(
+        self, path: Path, name: str, digest: bytes, on_bytes: OnBytes | None
+    ) -> FileRead:
+        size = path.stat().st_size
+        announced = UploadCreate(name=name, bytes=size, sha256=digest.hex())
+        response = self._http.request(
+            "POST",
+            "/v1/uploads",
+            json=announced.model_dump(mode="json"),
+            repeatable=True,  # a second announcement only lapses
+        )
+        upload = f"/v1/uploads/{read_as(UploadRead, response).id}"
+        tries = Tries(self._http.retry)
+        offset = 0
+        while True:
+            part = _Part(path, offset, min(PART_BYTES, size - offset))
+            try:
+                response = self._http.request(
+                    "PATCH",
+                    upload,
+                    body=part.open,
+                    headers={
+                        "content-type": "application/octet-stream",
+                        "upload-offset": str(offset),
+                    },
+                )
+            except (Unreachable, Conflict):  # how much of the part did arrive?
+                if not tries.again():
+                    raise
+                offset = self._offset(upload)
+                continue
+            tries.progressed()
+            offset += part.bytes
+            if on_bytes is not None:
+                on_bytes(offset, size)
+            if offset == size:
+                return read_as(FileRead, response)
+
+    def _offset(self, upload: str) -> int:
+        return int(self._http.request("HEAD", upload).headers["upload-offset"])
+
+
+class _Part:
+    def __init__(self, path: Path, offset: int, size: int) -> None:
+        self._path = path
+        self._offset = offset
+        self.bytes = size
+
+    def open(self) -> BinaryIO:
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            return io.BytesIO(file.read(self.bytes))
+
+
+def _sha256(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
