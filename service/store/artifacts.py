@@ -1,0 +1,42 @@
+"""Files that jobs made."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from service.store.errors import NotFound
+from service.store.tables import ArtifactRow
+
+
+class ArtifactStore:
+    """Reads artifacts; they are written with the finish or the checkpoint."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def get(self, artifact_id: str, project: str) -> ArtifactRow:
+        """NotFound, also for another project's."""
+        row = self._session.get(ArtifactRow, artifact_id)
+        if row is None or row.project != project:
+            raise NotFound("artifact", artifact_id)
+        return row
+
+    def list(self, job_id: str) -> Sequence[ArtifactRow]:
+        """All but checkpoints, in the order in which they were stored."""
+        query = select(ArtifactRow).where(
+            ArtifactRow.job_id == job_id, ArtifactRow.kind != "checkpoint"
+        )
+        return self._session.scalars(query.order_by(ArtifactRow.id)).all()
+
+    def checkpoints(self, job_id: str) -> Sequence[ArtifactRow]:
+        """Newest first."""
+        query = select(ArtifactRow).where(
+            ArtifactRow.job_id == job_id, ArtifactRow.kind == "checkpoint"
+        )
+        return self._session.scalars(query.order_by(ArtifactRow.id.desc())).all()
+
+    def named(self, job_id: str, name: str) -> ArtifactRow | None:
+        """The artifact of a job by file name."""
+        query = select(ArtifactRow).where(ArtifactRow.job_id == job_id, ArtifactRow.name == name)
+        return self._session.scalars(query.limit(1)).one_or_none()

@@ -1,0 +1,80 @@
+"""Keys, without their secrets."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from service.store.errors import NotFound
+from service.store.session import now
+from service.store.tables import KeyRow
+from service.store.values import NewKey
+
+_USED_EVERY: Final = timedelta(minutes=1)  # a write for each request would cost more than it tells
+
+
+class KeyStore:
+    """The keys of a database, within one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def create(self, key: NewKey) -> KeyRow:
+        """A key that opens `key.project` from now on."""
+        row = KeyRow(
+            id=key.id,
+            project=key.project,
+            name=key.name,
+            scopes=list(key.scopes),
+            secret_sha256=key.secret_sha256,
+            hint=key.hint,
+            created_at=now(self._session),
+            expires_at=key.expires_at,
+        )
+        self._session.add(row)
+        self._session.flush()
+        return row
+
+    def find(self, secret_sha256: str) -> KeyRow | None:
+        """The key of a secret, if it is neither revoked nor expired."""
+        return self._session.execute(
+            select(KeyRow).where(
+                KeyRow.secret_sha256 == secret_sha256,
+                KeyRow.revoked_at.is_(None),
+                or_(KeyRow.expires_at.is_(None), KeyRow.expires_at > now(self._session)),
+            )
+        ).scalar_one_or_none()
+
+    def known(self, secret_sha256: str) -> bool:
+        """Whether there is, or was, such a key."""
+        query = select(KeyRow.id).where(KeyRow.secret_sha256 == secret_sha256)
+        return self._session.execute(query).first() is not None
+
+    def list(self, limit: int, after: str | None = None) -> Sequence[KeyRow]:
+        """Newest first, revoked ones left out."""
+        query = select(KeyRow).where(KeyRow.revoked_at.is_(None))
+        if after is not None:
+            query = query.where(KeyRow.id < after)
+        return self._session.scalars(query.order_by(KeyRow.id.desc()).limit(limit)).all()
+
+    def revoke(self, key_id: str) -> KeyRow:
+        """It opens nothing from now on. NotFound if there is none, or it was revoked before."""
+        row = self._session.get(KeyRow, key_id, populate_existing=True)
+        if row is None or row.revoked_at is not None:
+            raise NotFound("key", key_id)
+        row.revoked_at = now(self._session)
+        self._session.flush()
+        return row
+
+    def touch(self, key_id: str) -> None:
+        """It was used, to the minute."""
+        moment = now(self._session)
+        stale = or_(KeyRow.last_used_at.is_(None), KeyRow.last_used_at < moment - _USED_EVERY)
+        self._session.execute(
+            update(KeyRow)
+            .where(KeyRow.id == key_id, stale)
+            .values(last_used_at=moment)
+            .execution_options(synchronize_session=False)
+        )
