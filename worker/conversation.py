@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from service.store.jobs import JobStore
-
 from service.blobs import BlobStore
 from service.contract.job_errors import JobError
 from service.store.errors import DatabaseUnavailable
+from service.store.jobs import JobStore
 from service.store.session import Database
 from service.store.values import (
     ClaimedJob,

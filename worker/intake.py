@@ -7,20 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from service.store.datasets import DatasetStore
-from service.store.models import ModelStore
-
 from service.blobs import BlobError, BlobStore
 from service.config import Settings
 from service.contract.job_errors import JobError
 from service.contract.wire import Normalisation
+from service.store.datasets import DatasetStore
 from service.store.errors import DatabaseUnavailable
+from service.store.models import ModelStore
 from service.store.session import Database
 from service.store.tables import DatasetRow, ModelRow
 from service.store.values import AcceptedDataset, AcceptedModel
 from worker.channel import ChannelError, Message
 from worker.engine_child import ExitStatus
-from worker.engine_host import EngineHost, EngineHostError
+from worker.engine_host import EngineHost
 from worker.order import (
     ORDER,
     PRODUCT,
@@ -32,6 +31,7 @@ from worker.order import (
     ModelCheckOrder,
 )
 from worker.products import store_model_folder
+from worker.server_process import EngineHostError
 
 log = logging.getLogger(__name__)
 
@@ -181,11 +181,11 @@ class Intake:
 def _verdict(
     order: CheckOrder, said: Message | None, status: ExitStatus, folder: Path
 ) -> CheckedModel | CheckedDataset:
-    match said:
+    match said or {}:
         case {"type": "done"}:
             return CheckProduct.model_validate_json((folder / PRODUCT).read_bytes()).checked
         case {"type": "error", "code": str(code), "message": str(message)}:
-            hint = said.get("hint")
+            hint = said.get("hint") if said else None
             raise CheckFailed(JobError.of(code, message, hint))  # type: ignore[arg-type]  # it validates
         case _:
             code = "invalid_model" if order.check.kind == "model" else "invalid_dataset"

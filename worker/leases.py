@@ -5,12 +5,11 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from service.store.jobs import JobStore
-from service.store.workers import WorkerStore
-
 from service.store.errors import DatabaseUnavailable
+from service.store.jobs import JobStore
 from service.store.session import Database
 from service.store.values import NewWorker
+from service.store.workers import WorkerStore
 
 log = logging.getLogger(__name__)
 

@@ -23,6 +23,7 @@ from worker.engine_host import EngineHost
 from worker.intake import Intake
 from worker.leases import Heartbeat
 from worker.runner import Runner
+from worker.slots import Slots
 from worker.tasks import celery_worker, worker_app
 
 log = logging.getLogger(__name__)
@@ -127,6 +128,7 @@ def _serve(
         nudge=relay.nudge,
         draining=draining,
     )
+    slots = Slots(settings.job_slots, runner.run_one)
     sweep = Sweep(database, blobs, relay.nudge, settings)
     intake = Intake(settings, database, blobs, host, worker_id)
     intake_thread = threading.Thread(
@@ -138,7 +140,7 @@ def _serve(
 
     worker_shutting_down.connect(drain)
     celery = celery_worker(
-        worker_app(settings.broker, runner.run_eligible),
+        worker_app(settings.broker, slots.nudge),
         slots=settings.job_slots,
         queues=queues,
         name=f"{worker_id}@{settings.worker_name}",

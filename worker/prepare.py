@@ -1,17 +1,17 @@
 """Fetches what a job reads into its folder, and writes its order."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
-
-from service.store.datasets import DatasetStore
-from service.store.jobs import JobStore
-from service.store.models import ModelStore
 
 from service.blobs import BlobNotFound, BlobStore
 from service.contract.catalog import BUILTIN_DATASETS
 from service.contract.ids import new_id
 from service.contract.specs import SPECS, JobSpec
+from service.store.datasets import DatasetStore
 from service.store.errors import NotFound
+from service.store.jobs import JobStore
+from service.store.models import ModelStore
 from service.store.session import Database
 from service.store.values import ClaimedJob
 from worker.order import CHECKPOINTS, ORDER, JobOrder, ModelInput
@@ -58,7 +58,7 @@ def model_references(spec: JobSpec) -> Iterator[str]:
             yield from spec.models
 
 
-def _created_at(job_id: str, database: Database):  # type: ignore[no-untyped-def]
+def _created_at(job_id: str, database: Database) -> datetime:
     with database.read() as session:
         return JobStore(session).get(job_id).created_at
 
@@ -72,7 +72,7 @@ def _model(
             if reference.startswith("job_"):
                 model_id = JobStore(session).get(reference, project).model_id or ""
             row = ModelStore(session).get(model_id, project)
-            files = list(row.files)
+            files = ModelStore(session).files(row.id)
             model_name, sha256 = row.name, row.sha256
     except NotFound as error:
         raise InputMissing(f"the model of {reference} is gone") from error

@@ -8,13 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.store.jobs import JobStore
-
 from service.blobs import BlobError, BlobStore, StorageFull
 from service.config import Settings
 from service.contract.job_errors import JobError
 from service.queue import queue_of
 from service.store.errors import DatabaseUnavailable
+from service.store.jobs import JobStore
 from service.store.session import Database
 from service.store.values import (
     Cancelled,
@@ -27,11 +26,12 @@ from service.store.values import (
     Released,
 )
 from worker.conversation import Conversation, Ended
-from worker.engine_host import EngineHost, EngineHostError
+from worker.engine_host import EngineHost
 from worker.leases import Heartbeat, Lease
 from worker.outcome import outcome_of
 from worker.prepare import InputMissing, prepare
 from worker.products import store_product
+from worker.server_process import EngineHostError
 
 log = logging.getLogger(__name__)
 
@@ -51,15 +51,17 @@ class Runner:
     nudge: Callable[[str, str], None]
     draining: threading.Event
 
-    def run_eligible(self) -> None:
-        """Claim and run until nothing is left that this worker may take, or it drains."""
-        while not self.draining.is_set():
-            job = self._claim()
-            if job is None:
-                return
-            self.run(job)
+    def run_one(self) -> bool:
+        """Claim and run the best job. False: there is none for this worker, or it drains."""
+        if self.draining.is_set():
+            return False
+        with self.database.transaction() as session:
+            job = JobStore(session).claim(self.worker, self.settings.lease_s)
+        if job is not None:
+            self._run(job)
+        return job is not None
 
-    def run(self, job: ClaimedJob) -> None:
+    def _run(self, job: ClaimedJob) -> None:
         """Run a claimed job to an outcome, and write it unless the claim was lost meanwhile."""
         log.info("job %s: run %d, attempt %d of %d", job.id, job.run, job.attempt, job.max_attempts)
         lease = self.heartbeat.hold(job.id, job.run)
@@ -69,10 +71,6 @@ class Runner:
         finally:
             self.heartbeat.release(lease)
             shutil.rmtree(folder, ignore_errors=True)
-
-    def _claim(self) -> ClaimedJob | None:
-        with self.database.transaction() as session:
-            return JobStore(session).claim(self.worker, self.settings.lease_s)
 
     def _outcome(self, job: ClaimedJob, lease: Lease, folder: Path) -> Outcome | None:
         """None: the claim was lost; nothing may be written."""

@@ -8,14 +8,14 @@ from celery.apps.worker import Worker
 from service.queue import TASK, celery_app
 
 
-def worker_app(broker_url: str, run_eligible: Callable[[], None]) -> Celery:
+def worker_app(broker_url: str, on_nudge: Callable[[], None]) -> Celery:
     """The application whose single task runs whatever the rows offer."""
     app = celery_app(broker_url)
 
-    @app.task(name=TASK)
+    @app.task(name=TASK)  # type: ignore[untyped-decorator]  # celery has no types
     def run(queue: str, job_id: str) -> None:
         """`queue` and `job_id` are for tracing: the rows say what to do."""
-        run_eligible()
+        on_nudge()
 
     return app
 
@@ -24,7 +24,9 @@ def celery_worker(app: Celery, *, slots: int, queues: tuple[str, ...], name: str
     """A worker whose pool is threads: the work itself is done by engine children."""
     return app.Worker(
         pool="threads",
-        concurrency=slots,
+        # Two more than jobs can run: so that a nudge is always taken up at once, and a busy
+        # worker leaves nothing in the broker.
+        concurrency=slots + 2,
         queues=list(queues),
         hostname=name,
         without_gossip=True,

@@ -214,11 +214,12 @@ def nudgeable(session: Session, limit: int, older_than_s: float) -> list[tuple[s
     return [(job_id, device) for job_id, device in rows]
 
 
-def oldest_queued_s(session: Session, project: str) -> float | None:
-    """Age of the oldest eligible job of a project."""
-    oldest = session.execute(
-        select(func.min(JobRow.queued_at)).where(JobRow.project == project, eligible(session))
-    ).scalar_one()
+def oldest_queued_s(session: Session, project: str | None) -> float | None:
+    """Age of the oldest eligible job, of one project or of all."""
+    query = select(func.min(JobRow.queued_at)).where(eligible(session))
+    if project is not None:
+        query = query.where(JobRow.project == project)
+    oldest = session.execute(query).scalar_one()
     return None if oldest is None else max(0.0, (now(session) - oldest).total_seconds())
 
 

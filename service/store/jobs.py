@@ -195,7 +195,7 @@ class JobStore:
         """See `claims.nudgeable`."""
         return claims.nudgeable(self._session, limit, older_than_s)
 
-    def oldest_queued_s(self, project: str) -> float | None:
+    def oldest_queued_s(self, project: str | None = None) -> float | None:
         """See `claims.oldest_queued_s`."""
         return claims.oldest_queued_s(self._session, project)
 
@@ -212,11 +212,13 @@ class JobStore:
         query = select(func.count()).where(JobRow.status.in_(sorted(LEASED)))
         return self._session.execute(query).scalar_one()
 
-    def held_by(self, worker_id: str) -> Sequence[str]:
-        """The jobs that a worker holds."""
+    def held_by(self, worker_id: str, project: str | None = None) -> Sequence[str]:
+        """The jobs that a worker holds, of one project or of all."""
         query = select(JobRow.id).where(
             JobRow.worker_id == worker_id, JobRow.status.in_(sorted(LEASED))
         )
+        if project is not None:
+            query = query.where(JobRow.project == project)
         return list(self._session.execute(query.order_by(JobRow.id)).scalars())
 
     def status_of_run(self, job_id: str, run: int) -> JobStatus | None:

@@ -1,0 +1,82 @@
+"""What handlers ask for."""
+
+from typing import Annotated
+
+from fastapi import Depends, Query, Request, Security
+from fastapi.security import HTTPBearer
+
+from service.auth import Caller
+from service.contract.wire import Problem
+from service.services import Services
+
+# For the documentation and its button only: the check itself is ours, with our own problems.
+_scheme = HTTPBearer(auto_error=False, description="A key: `mp_…`", scheme_name="key")
+
+
+def get_services(request: Request) -> Services:
+    """What the application was made with."""
+    services: Services = request.app.state.services
+    return services
+
+
+ServicesDep = Annotated[Services, Depends(get_services)]
+
+
+def _caller(
+    request: Request, services: ServicesDep, _: Annotated[object, Security(_scheme)]
+) -> Caller:
+    return services.keyring.caller(request.headers.get("authorization"))
+
+
+def _reader(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+    caller.require("read")
+    return caller
+
+
+def _writer(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+    caller.require("write")
+    return caller
+
+
+def _admin(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+    caller.require("admin")
+    return caller
+
+
+Reader = Annotated[Caller, Depends(_reader)]
+Writer = Annotated[Caller, Depends(_writer)]
+Admin = Annotated[Caller, Depends(_admin)]
+
+Limit = Annotated[int, Query(ge=1, le=100, description="Items on the page.")]
+After = Annotated[
+    str | None, Query(max_length=128, description="The `last_id` of the page before.")
+]
+
+_WORDS = {
+    400: "The request is malformed.",
+    401: "No key, or none that is good.",
+    403: "The key's scope is too small.",
+    404: "Not there.",
+    406: "No such representation.",
+    409: "Its state forbids it.",
+    410: "Its bytes are gone.",
+    411: "Say how long it is.",
+    413: "Too large.",
+    415: "Not a format that is taken.",
+    416: "Outside of the bytes there are.",
+    422: "A field is wrong; `errors` points at it.",
+    503: "Something the service needs does not answer.",
+    507: "No room left.",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, object]]:
+    """The `responses` of a route: those named, and those that every route has."""
+    return {
+        status: {
+            "description": _WORDS[status],
+            "model": Problem,
+            "content": {"application/problem+json": {}},
+        }
+        for status in sorted({401, 403, 422, 503, *statuses})
+    }

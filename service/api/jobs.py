@@ -1,0 +1,283 @@
+"""/v1/jobs: submit, read, steer."""
+
+import hashlib
+import time
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Body, Header, Query, Request, Response
+from sqlalchemy.orm import Session
+from starlette.responses import RedirectResponse
+
+from service import jobs as rules
+from service.api.deps import After, Limit, Reader, ServicesDep, Writer, problems
+from service.api.prefer import wait_seconds
+from service.api.schemas import job_read, page
+from service.contract.lifecycle import TERMINAL, JobStatus
+from service.contract.specs import JobKind, JobSpec
+from service.contract.wire import JobRead, Page, Validated
+from service.errors import Clash, Invalid, Missing
+from service.services import Services
+from service.store.idempotency import IdempotencyStore
+from service.store.jobs import JobStore
+from service.store.session import now
+from service.store.tables import JobRow
+from service.store.values import JobFilter
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+_POLL_S: Final = 0.1
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="Repeating a request with the same key gives the same job, for 24 hours.",
+    ),
+]
+
+
+@router.post(
+    "",
+    name="submit_job",
+    status_code=202,
+    response_model=JobRead | Validated,
+    summary="Submit a job",
+    responses={
+        200: {"description": "Finished within the wait, or only validated."},
+        **problems(400, 404, 409, 413, 415),
+    },
+)
+def submit_job(
+    spec: Annotated[JobSpec, Body()],
+    request: Request,
+    response: Response,
+    caller: Writer,
+    services: ServicesDep,
+    validate_only: Annotated[bool, Query(description="Check the spec; queue nothing.")] = False,
+    key: IdempotencyKey = None,
+    prefer: Annotated[
+        str | None, Header(max_length=64, description="`wait=N`: up to 60 s for the job's end.")
+    ] = None,
+) -> JobRead | Validated:
+    """Queues a job and answers at once. A field that names a model takes a job's id as well: the
+    model that job will make. Chains are submitted at once and run in order."""
+    wait_s = wait_seconds(prefer)
+    if validate_only:
+        with services.database.read() as session:
+            rules.check(session, spec, caller.project)
+        response.status_code = 200
+        return Validated(spec=spec)
+    read, created = _submit_once(services, caller.project, spec, key)
+    if created:
+        services.nudge(spec.device, read.id)
+    else:
+        response.headers["Idempotency-Replayed"] = "true"
+    if wait_s:
+        read = _wait(services, read, wait_s)
+        response.headers["Preference-Applied"] = f"wait={wait_s:g}"
+    response.headers["Location"] = f"/v1/jobs/{read.id}"
+    if wait_s and read.status in TERMINAL:
+        response.status_code = 200
+    else:
+        response.headers["Retry-After"] = "1"
+    return read
+
+
+def _submit_once(
+    services: Services, project: str, spec: JobSpec, key: str | None
+) -> tuple[JobRead, bool]:
+    """The job's answer, and whether this request made it."""
+    with services.database.transaction() as session:
+        digest = rules.fingerprint(spec.model_dump(mode="json"))
+        store = IdempotencyStore(session)
+        known = store.get(project, key) if key else None
+        if known is not None:
+            if known.fingerprint != digest:
+                raise Invalid(
+                    "this Idempotency-Key was used with another body", code="idempotency_mismatch"
+                )
+            return JobRead.model_validate(known.body), False
+        rules.check(session, spec, project)
+        row = JobStore(session).add(rules.new_job(spec, project))
+        read = _read(services, session, row)
+        if key and not store.put(
+            project,
+            key,
+            fingerprint=digest,
+            job_id=row.id,
+            status=202,
+            body=read.model_dump(mode="json"),
+        ):
+            raise Clash("a request with this Idempotency-Key is in flight", code="in_flight")
+        return read, True
+
+
+def _wait(services: Services, read: JobRead, wait_s: float) -> JobRead:
+    deadline = time.monotonic() + wait_s
+    while read.status not in TERMINAL and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+        with services.database.read() as session:
+            read = _read(services, session, JobStore(session).get(read.id, read.project))
+    return read
+
+
+def _read(services: Services, session: Session, row: JobRow) -> JobRead:
+    return job_read(session, row, now(session), services.settings.lease_s)
+
+
+@router.get("", name="list_jobs", summary="List jobs", responses=problems())
+def list_jobs(
+    caller: Reader,
+    services: ServicesDep,
+    limit: Limit = 20,
+    after: After = None,
+    status: JobStatus | None = None,
+    kind: JobKind | None = None,
+    label: Annotated[
+        str | None, Query(max_length=192, pattern=r"^[^=]+=.*$", description="`key=value`.")
+    ] = None,
+    q: Annotated[
+        str | None, Query(min_length=1, max_length=128, description="Part of a name or label.")
+    ] = None,
+    created_after: Annotated[datetime | None, Query(description="RFC 3339.")] = None,
+) -> Page[JobRead]:
+    """Newest first. Results are left out: `metrics` has the key figures."""
+    if created_after is not None and created_after.tzinfo is None:
+        raise Invalid.at("#/query/created_after", "needs an offset, such as Z")
+    key, _, value = (label or "").partition("=")
+    chosen = JobFilter(
+        project=caller.project,
+        status=status,
+        kind=kind,
+        label=(key, value) if label else None,
+        q=q,
+        created_after=created_after,
+    )
+    with services.database.read() as session:
+        rows = JobStore(session).list(chosen, limit + 1, after)
+        moment, alive_s = now(session), services.settings.lease_s
+        items = [job_read(session, row, moment, alive_s, with_result=False) for row in rows]
+    return page(items, limit, [row.id for row in rows])
+
+
+@router.get("/{job_id}", name="get_job", summary="Read a job", responses=problems(404))
+def get_job(
+    job_id: str, request: Request, response: Response, caller: Reader, services: ServicesDep
+) -> JobRead:
+    """With an ETag: ask again with `If-None-Match`, and a job that has not changed is a 304."""
+    with services.database.read() as session:
+        read = _read(services, session, JobStore(session).get(job_id, caller.project))
+    etag = f'"{hashlib.sha256(read.model_dump_json().encode()).hexdigest()[:32]}"'
+    response.headers["ETag"] = etag
+    response.headers["Cache-Control"] = "private, no-cache"
+    if etag in (request.headers.get("if-none-match") or ""):
+        return Response(  # type: ignore[return-value]  # a bare response stands for itself
+            status_code=304, headers={"ETag": etag, "Cache-Control": "private, no-cache"}
+        )
+    return read
+
+
+@router.delete(
+    "/{job_id}",
+    name="delete_job",
+    status_code=204,
+    summary="Forget a job",
+    responses=problems(404, 409),
+)
+def delete_job(job_id: str, caller: Writer, services: ServicesDep) -> None:
+    """Only a job that is over. The model it made stays."""
+    with services.database.transaction() as session:
+        JobStore(session).delete(job_id, caller.project)
+
+
+@router.post(
+    "/{job_id}/cancel",
+    name="cancel_job",
+    status_code=202,
+    summary="Cancel a job",
+    responses={200: {"description": "It is cancelled already."}, **problems(404, 409)},
+)
+def cancel_job(job_id: str, response: Response, caller: Writer, services: ServicesDep) -> JobRead:
+    """A running job is `cancelling` until its worker hears of it, within about a second."""
+    with services.database.transaction() as session:
+        row = JobStore(session).request_cancel(job_id, caller.project)
+        read = _read(services, session, row)
+    if read.status == "cancelled":
+        response.status_code = 200
+    return read
+
+
+@router.post(
+    "/{job_id}/pause",
+    name="pause_job",
+    status_code=202,
+    summary="Pause a job",
+    responses=problems(404, 409),
+)
+def pause_job(job_id: str, caller: Writer, services: ServicesDep) -> JobRead:
+    """A running job writes a checkpoint first."""
+    with services.database.transaction() as session:
+        return _read(services, session, JobStore(session).request_pause(job_id, caller.project))
+
+
+@router.post(
+    "/{job_id}/resume",
+    name="resume_job",
+    status_code=202,
+    summary="Resume a job",
+    responses=problems(404, 409),
+)
+def resume_job(job_id: str, caller: Writer, services: ServicesDep) -> JobRead:
+    """Queued again; it goes on from its checkpoint."""
+    with services.database.transaction() as session:
+        row = JobStore(session).resume(job_id, caller.project)
+        read = _read(services, session, row)
+    services.nudge(row.device, job_id)
+    return read
+
+
+@router.post(
+    "/{job_id}/retry",
+    name="retry_job",
+    status_code=202,
+    summary="Retry a job",
+    responses=problems(404, 409),
+)
+def retry_job(
+    job_id: str,
+    response: Response,
+    caller: Writer,
+    services: ServicesDep,
+    start: Annotated[
+        Literal["checkpoint", "start"], Query(alias="from", description="Where to go on from.")
+    ] = "checkpoint",
+) -> JobRead:
+    """A new job with the same spec, for one that failed or was cancelled."""
+    with services.database.transaction() as session:
+        row = rules.retry(session, job_id, caller.project, start == "checkpoint")
+        read = _read(services, session, row)
+    services.nudge(row.device, row.id)
+    response.headers["Location"] = f"/v1/jobs/{row.id}"
+    return read
+
+
+@router.get(
+    "/{job_id}/model",
+    name="get_job_model",
+    status_code=307,
+    response_class=RedirectResponse,
+    summary="The model that a job made",
+    responses=problems(404, 409),
+)
+def get_job_model(job_id: str, caller: Reader, services: ServicesDep) -> Any:
+    """Redirects to the model's content."""
+    with services.database.read() as session:
+        row = JobStore(session).get(job_id, caller.project)
+    if row.status not in TERMINAL:
+        raise Clash(f"{job_id} is {row.status}: there is no model yet", code="not_finished")
+    if row.model_id is None:
+        raise Missing(f"{job_id} made no model")
+    return RedirectResponse(f"/v1/models/{row.model_id}/content", status_code=307)

@@ -1,0 +1,175 @@
+"""Around everything, in plain ASGI: request ids, limits on bodies, security headers, metrics."""
+
+import json
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+import structlog
+
+from service.api.problems import problem_response
+from service.contract.ids import new_id
+from service.errors import BadRequest, ServiceError, TooLarge, Unsupported
+
+log = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_REQUEST_ID: Final = re.compile(rb"^[A-Za-z0-9_\-.]{1,64}$")
+_STREAMED: Final = re.compile(r"^/v1/(files/[^/]+|uploads/[^/]+)$")
+_MAX_DEPTH: Final = 32
+_API_CSP: Final = b"default-src 'none'; frame-ancestors 'none'"
+_DOCS_CSP: Final = (
+    b"default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    b"img-src 'self' data:; frame-ancestors 'none'"
+)
+
+
+class Edge:
+    """Wraps the application: what it does holds for every request, also those that fail early."""
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        max_body_bytes: int,
+        observe: Callable[[str, str, int, float], None] | None = None,
+    ) -> None:
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+        self._observe = observe
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        started = time.perf_counter()
+        status = 500
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *_headers(scope, message, request_id)]
+            await send(message)
+
+        try:
+            await self._limited(scope, receive, send_with_headers)
+        finally:
+            if self._observe is not None:
+                route = getattr(scope.get("route"), "path", "other")
+                seconds = time.perf_counter() - started
+                self._observe(scope["method"], route, status, seconds)
+
+    async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in ("POST", "PUT", "PATCH") or _STREAMED.match(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        try:
+            body = await self._read(scope, receive)
+            _check_json(scope, body)
+        except ServiceError as error:
+            request_id = scope["state"]["request_id"]
+            response = problem_response(request_id, scope["path"], error)
+            await response(scope, receive, send)
+            return
+        await self._app(scope, _replay(body, receive), send)
+
+    async def _read(self, scope: Scope, receive: Receive) -> bytes:
+        limit = self._max_body_bytes
+        declared = _header(scope, b"content-length")
+        if declared is not None and declared.isdigit() and int(declared) > limit:
+            raise TooLarge(f"a body may have {limit} bytes")
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise BadRequest("the connection broke")
+            body += message.get("body", b"")
+            if len(body) > limit:
+                raise TooLarge(f"a body may have {limit} bytes")
+            if not message.get("more_body", False):
+                return bytes(body)
+
+
+def _check_json(scope: Scope, body: bytes) -> None:
+    """Refuse what is not JSON, and JSON nested so deep that parsing it would end in an error."""
+    if not body:
+        return
+    media_type = (_header(scope, b"content-type") or b"").split(b";")[0].strip().lower()
+    if media_type != b"application/json":
+        raise Unsupported("send JSON, as `Content-Type: application/json`")
+    depth = deepest = 0
+    in_string = escaped = False
+    for byte in body:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:
+                escaped = True
+            elif byte == 0x22:
+                in_string = False
+        elif byte == 0x22:
+            in_string = True
+        elif byte in (0x5B, 0x7B):
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in (0x5D, 0x7D):
+            depth -= 1
+    if deepest > _MAX_DEPTH:
+        raise BadRequest(f"nested deeper than {_MAX_DEPTH} levels", code="too_deep")
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        raise BadRequest("the body is not JSON", code="not_json") from None
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """The body once more, then whatever the client does next."""
+    sent = False
+
+    async def again() -> Message:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+def _request_id(scope: Scope) -> str:
+    given = _header(scope, b"x-request-id")
+    if given is not None and _REQUEST_ID.match(given):
+        return given.decode()
+    return new_id("req")
+
+
+def _header(scope: Scope, name: bytes) -> bytes | None:
+    return next((value for key, value in scope["headers"] if key == name), None)
+
+
+def _headers(scope: Scope, message: Message, request_id: str) -> list[tuple[bytes, bytes]]:
+    path = scope["path"]
+    present = {name.lower() for name, _ in message["headers"]}
+    is_page = path.startswith(("/docs", "/redoc", "/static-offline-docs"))
+    csp = _DOCS_CSP if is_page else _API_CSP
+    wanted = {
+        b"x-request-id": request_id.encode(),
+        b"x-content-type-options": b"nosniff",
+        b"referrer-policy": b"no-referrer",
+        b"x-frame-options": b"DENY",
+        b"content-security-policy": csp,
+        b"cache-control": b"no-store",
+    }
+    return [(name, value) for name, value in wanted.items() if name not in present]

@@ -1,0 +1,217 @@
+"""What a job left: metrics, logs, checkpoints, artifacts, reports."""
+
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Query, Request
+from sqlalchemy.orm import Session
+from starlette.responses import Response
+
+from service.api.content import Content, of_blob, redirect_to, serve
+from service.api.deps import Reader, ServicesDep, problems
+from service.api.schemas import artifact_read, checkpoint_read, page
+from service.contract.lifecycle import TERMINAL
+from service.contract.wire import (
+    ArtifactRead,
+    CheckpointRead,
+    MetricPoint,
+    MetricSeries,
+    MetricsRead,
+    Page,
+)
+from service.errors import Clash, Missing, NotAcceptable
+from service.store.artifacts import ArtifactStore
+from service.store.jobs import JobStore
+from service.store.logs import LogStore
+from service.store.metrics import MetricStore
+from service.store.tables import ArtifactRow
+
+router = APIRouter(prefix="/v1", tags=["jobs"])
+
+ReportFormat = Literal["json", "html", "md", "png"]
+_REPORTS: Final[dict[ReportFormat, tuple[str, ...]]] = {
+    "json": ("application/json", "application/*", "*/*"),
+    "html": ("text/html", "text/*"),
+    "md": ("text/markdown",),
+    "png": ("image/png", "image/*"),
+}
+# The report is one file with its styles in it, and no script.
+_REPORT_CSP: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
+
+
+@router.get(
+    "/jobs/{job_id}/metrics",
+    name="get_job_metrics",
+    summary="Series of a job",
+    responses=problems(404),
+)
+def get_job_metrics(
+    job_id: str,
+    caller: Reader,
+    services: ServicesDep,
+    name: Annotated[
+        list[str] | None, Query(max_length=32, description="Series to read. None: all.")
+    ] = None,
+    max_points: Annotated[
+        int, Query(ge=2, le=5000, description="Points of each; the best value is among them.")
+    ] = 1000,
+) -> MetricsRead:
+    """Thinned out here, so that a chart of a million points is a small answer."""
+    with services.database.read() as session:
+        JobStore(session).get(job_id, caller.project)
+        store = MetricStore(session)
+        counts = store.names(job_id)
+        wanted = [n for n in (counts if name is None else name) if n in counts]
+        series = tuple(
+            MetricSeries(
+                name=each,
+                count=counts[each],
+                points=tuple(
+                    MetricPoint(step=point.step, value=point.value, at=point.at)
+                    for point in store.points(job_id, each, max_points)
+                ),
+            )
+            for each in wanted
+        )
+    return MetricsRead(data=series)
+
+
+@router.api_route(
+    "/jobs/{job_id}/logs",
+    methods=["GET", "HEAD"],
+    name="get_job_logs",
+    summary="What the engine printed",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}}, 206: {}, **problems(404, 416)},
+)
+def get_job_logs(job_id: str, request: Request, caller: Reader, services: ServicesDep) -> Response:
+    """Plain text; `Range` reads on from where you were."""
+    with services.database.read() as session:
+        row = JobStore(session).get(job_id, caller.project)
+        size = LogStore(session).size(job_id)
+
+    def read(start: int, end: int) -> list[bytes]:
+        with services.database.read() as session:
+            return [LogStore(session).read(job_id, start, end)]
+
+    content = Content(
+        etag=f"{job_id}-{row.run}-{size}",
+        size=size,
+        media_type="text/plain; charset=utf-8",
+        filename=None,
+        read=read,
+    )
+    return serve(request, content)
+
+
+@router.get(
+    "/jobs/{job_id}/checkpoints",
+    name="list_job_checkpoints",
+    summary="Checkpoints of a job",
+    responses=problems(404),
+)
+def list_job_checkpoints(
+    job_id: str, caller: Reader, services: ServicesDep
+) -> Page[CheckpointRead]:
+    """Newest first."""
+    with services.database.read() as session:
+        JobStore(session).get(job_id, caller.project)
+        rows = ArtifactStore(session).checkpoints(job_id)
+    return page([checkpoint_read(row) for row in rows], len(rows), [row.id for row in rows])
+
+
+@router.get(
+    "/jobs/{job_id}/artifacts",
+    name="list_job_artifacts",
+    summary="Files of a job",
+    responses=problems(404),
+)
+def list_job_artifacts(job_id: str, caller: Reader, services: ServicesDep) -> Page[ArtifactRead]:
+    """Reports and figures, as they were stored with the result."""
+    with services.database.read() as session:
+        JobStore(session).get(job_id, caller.project)
+        rows = ArtifactStore(session).list(job_id)
+    return page([artifact_read(row) for row in rows], len(rows), [row.id for row in rows])
+
+
+@router.api_route(
+    "/artifacts/{artifact_id}/content",
+    methods=["GET", "HEAD"],
+    name="get_artifact_content",
+    summary="Download an artifact",
+    tags=["artifacts"],
+    response_class=Response,
+    responses={
+        200: {"content": {"application/octet-stream": {}}},
+        206: {},
+        304: {},
+        307: {},
+        **problems(404, 410, 416),
+    },
+)
+def get_artifact_content(
+    artifact_id: str, request: Request, caller: Reader, services: ServicesDep
+) -> Response:
+    """The ETag is the SHA-256."""
+    with services.database.read() as session:
+        row = ArtifactStore(session).get(artifact_id, caller.project)
+    redirect = redirect_to(services.blobs, row.sha256, row.name, row.media_type)
+    if redirect is not None:
+        return redirect
+    return serve(request, of_blob(services.blobs, row.sha256, row.bytes, row.media_type, row.name))
+
+
+@router.api_route(
+    "/jobs/{job_id}/report",
+    methods=["GET", "HEAD"],
+    name="get_job_report",
+    summary="The report of a job",
+    response_class=Response,
+    responses={
+        200: {"content": {kinds[0]: {} for kinds in _REPORTS.values()}},
+        **problems(404, 406, 409),
+    },
+)
+def get_job_report(
+    job_id: str,
+    request: Request,
+    caller: Reader,
+    services: ServicesDep,
+    format: Annotated[  # noqa: A002  # the name in the interface
+        ReportFormat | None, Query(description="None: by `Accept`.")
+    ] = None,
+) -> Response:
+    """The same values as JSON, HTML, Markdown or PNG."""
+    chosen = format or _accepted(request.headers.get("accept", "*/*"))
+    with services.database.read() as session:
+        job = JobStore(session).get(job_id, caller.project)
+        if job.status not in TERMINAL:
+            raise Clash(f"{job_id} is {job.status}: no report yet", code="not_finished")
+        row = _report(session, job_id, chosen)
+    content = of_blob(services.blobs, row.sha256, row.bytes, _REPORTS[chosen][0], None)
+    response = serve(request, content)
+    response.headers["Content-Security-Policy"] = _REPORT_CSP
+    return response
+
+
+def _report(session: Session, job_id: str, chosen: ReportFormat) -> ArtifactRow:
+    row = ArtifactStore(session).named(job_id, f"report.{chosen}")
+    if row is None:
+        raise Missing(f"{job_id} has no report as {chosen}")
+    return row
+
+
+def _accepted(accept: str) -> ReportFormat:
+    """The first kind of the header that there is, best quality first."""
+    ranges = []
+    for index, part in enumerate(accept.split(",")):
+        media, *parameters = (piece.strip() for piece in part.split(";"))
+        quality = next((p[2:] for p in parameters if p.startswith("q=")), "1")
+        try:
+            ranges.append((-float(quality), index, media.lower()))
+        except ValueError:
+            continue
+    for weight, _, media in sorted(ranges):
+        for name, kinds in _REPORTS.items():
+            if media in kinds and weight < 0:
+                return name
+    raise NotAcceptable(f"there are {', '.join(kinds[0] for kinds in _REPORTS.values())}")

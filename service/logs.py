@@ -1,0 +1,45 @@
+"""Structured logs on stderr: JSON for machines, columns for people."""
+
+import logging
+import sys
+
+import structlog
+
+from service.config import Settings
+
+
+def configure(settings: Settings) -> None:
+    """Set up logging for this process; a second call replaces the first.
+
+    Records of other libraries go through the same pipe. What a caller sent is never logged.
+    """
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    console = settings.log_format == "console"
+    render: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        if console
+        else structlog.processors.JSONRenderer()
+    )
+    # The console renderer draws tracebacks itself.
+    finish = [render] if console else [structlog.processors.format_exc_info, render]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(settings.log_level.upper())
+    logging.getLogger("uvicorn.access").disabled = True  # we write a line of our own
