@@ -75,7 +75,7 @@ class Datasets:
             "image_size": image_size,
             "seed": seed,
         }
-        file = Files(self._http).put(path, on_bytes=on_bytes)
+        file = Files(self._http).put_by_content(path, on_bytes=on_bytes)
         given = {field: value for field, value in asked.items() if value is not None}
         response = self._http.request("POST", "/v1/datasets", json={**given, "file": file.name})
         dataset = Dataset(self._http, read_as(DatasetRead, response))

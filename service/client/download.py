@@ -84,7 +84,7 @@ class _Arrival:
         """Read one connection to its end. False when it broke and another may go on."""
         try:
             with self._http.stream(
-                self._path, params=self._params, headers=self._range()
+                self._path, params=self._params, headers=self._headers()
             ) as response:
                 self._take(response)
             return True
@@ -100,10 +100,11 @@ class _Arrival:
                 raise
         return False
 
-    def _range(self) -> dict[str, str]:
+    def _headers(self) -> dict[str, str]:
+        plain = {"accept-encoding": "identity"}  # ranges and lengths count the bytes themselves
         if self._etag is None or self._done == 0:
-            return {}
-        return {"range": f"bytes={self._done}-", "if-range": self._etag}
+            return plain
+        return plain | {"range": f"bytes={self._done}-", "if-range": self._etag}
 
     def _take(self, response: httpx2.Response) -> None:
         if response.status_code != 206:  # from the start, or other bytes than before
@@ -111,7 +112,7 @@ class _Arrival:
         self._etag = response.headers.get("etag")
         length = response.headers.get("content-length")
         total = None if length is None else self._done + int(length)
-        for chunk in response.iter_raw(_CHUNK):
+        for chunk in response.iter_bytes():
             self._file.write(chunk)
             self._hash.update(chunk)
             self._done += len(chunk)

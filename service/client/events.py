@@ -65,14 +65,10 @@ def _follow(http: Http, path: str, after: int, deadline: float | None) -> Iterat
             with http.stream(path, headers=headers, read_timeout_s=window_s) as response:
                 if response.status_code == 204:  # the terminal event has been seen
                     return
-                for sent in httpx2.EventSource(response):
+                for event in _parsed(_lines(response, deadline)):
                     tries.progressed()
-                    if sent.event == "message":
-                        continue
-                    event = _event_of(sent)
                     after = event.id or after
                     yield event
-                    _window_s(deadline)
         except httpx2.ReadTimeout as error:
             if deadline is None and not tries.again():
                 raise Unreachable(http.url, error) from error
@@ -99,11 +95,33 @@ def _window_s(deadline: float | None) -> float:
     return min(left_s, _GLANCE_S)
 
 
-def _event_of(sent: httpx2.ServerSentEvent) -> Event:
-    body = json.loads(sent.data)
+def _lines(response: httpx2.Response, deadline: float | None) -> Iterator[str]:
+    """The lines as they come. A comment too is a moment to look at the clock, which is why this
+    module takes streams apart itself."""
+    for line in response.iter_lines():
+        yield line
+        _window_s(deadline)
+
+
+def _parsed(lines: Iterator[str]) -> Iterator[Event]:
+    """https://html.spec.whatwg.org/multipage/server-sent-events.html, as far as it is used here:
+    an event has a type, a number unless it is progress, and one line of data."""
+    fields: dict[str, str] = {}
+    for line in lines:
+        if line:
+            name, _, value = line.partition(":")
+            fields[name] = value.removeprefix(" ")
+        elif "data" in fields:
+            yield _event_of(fields)
+            fields = {}
+
+
+def _event_of(fields: dict[str, str]) -> Event:
+    body = json.loads(fields["data"])
+    is_progress = fields["event"] == "progress"
     return Event(
-        type=sent.event,
+        type=fields["event"],
         job=body["job"],
-        data=body["data"],
-        id=None if sent.event == "progress" else int(sent.id),
+        data=body["progress" if is_progress else "data"],
+        id=None if is_progress else int(fields["id"]),
     )

@@ -22,7 +22,7 @@ Body = Callable[[], BinaryIO]
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _PASSING: Final = frozenset({429, 502, 503, 504})
 _NOTHING_SENT: Final = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
-_IN_FLIGHT: Final = "idempotency_in_flight"
+_IN_FLIGHT: Final = "in_flight"
 """Our own earlier try is still being served; its answer can be had in a moment."""
 
 

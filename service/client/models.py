@@ -132,7 +132,7 @@ class Models:
     def _register(
         self, path: Path, asked: dict[str, Any], timeout: float, on_bytes: OnBytes | None
     ) -> Model:
-        file = Files(self._http).put(path, on_bytes=on_bytes)
+        file = Files(self._http).put_by_content(path, on_bytes=on_bytes)
         given = {field: value for field, value in asked.items() if value is not None}
         response = self._http.request("POST", "/v1/models", json={**given, "file": file.name})
         model = Model(self._http, read_as(ModelRead, response))

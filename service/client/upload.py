@@ -31,11 +31,18 @@ class Files:
     ) -> FileRead:
         """Upload a file under `name`, by default its own. The same bytes again change nothing.
 
-        Memory use is flat. The service checks the SHA-256 before the file appears.
+        Memory use is flat. The service checks the SHA-256 before the file appears. Raises
+        `Conflict` if the name is taken by other bytes.
         """
         path = Path(path)
-        name = name or path.name
+        return self._put(path, name or path.name, _sha256(path), on_bytes)
+
+    def put_by_content(self, path: Path, *, on_bytes: OnBytes | None = None) -> FileRead:
+        """Upload a file under a name that no other bytes can have taken."""
         digest = _sha256(path)
+        return self._put(path, f"{digest.hex()[:16]}-{path.name[-100:]}", digest, on_bytes)
+
+    def _put(self, path: Path, name: str, digest: bytes, on_bytes: OnBytes | None) -> FileRead:
         if path.stat().st_size >= RESUMABLE_FROM_BYTES:
             return self._put_in_parts(path, name, digest, on_bytes)
         response = self._http.request(
@@ -79,9 +86,12 @@ class Files:
                         "upload-offset": str(offset),
                     },
                 )
-            except (Unreachable, Conflict):  # how much of the part did arrive?
+            except (Unreachable, Conflict) as error:
+                if isinstance(error, Conflict) and error.code != "wrong_offset":
+                    raise
                 if not tries.again():
                     raise
+                # How much of the part did arrive?
                 offset = self._offset(upload)
                 continue
             tries.progressed()

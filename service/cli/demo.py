@@ -1,0 +1,169 @@
+"""`modelpress demo`: a real model gets smaller, on the real service, in about a minute."""
+
+import importlib.util
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import typer
+from rich.table import Table as RichTable
+
+from service.cli.connect import DATA_DIR
+from service.cli.console import REFUSED, complain, duration, out
+from service.cli.signals import stops_like_ctrl_c
+from service.cli.watch import follow
+from service.client import Client, ClientError, Job, JobFailed
+from service.contract.reports import Report, Table
+from service.contract.wire import ModelRead
+from service.embedded import Stack, StackError
+from service.reports.text import table_rows
+
+DATASET: Final = "digits"
+TEACHER_EPOCHS: Final = 6
+STUDENT_EPOCHS: Final = 15
+QUICK_EPOCHS: Final = 1
+BATCH_SIZES: Final = (1, 32)
+BLOCKS: Final = 6
+BLOCK_S: Final = 0.15
+_LOG_LINES: Final = 15
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The three jobs, each waiting for the one before."""
+
+    teacher: Job
+    student: Job
+    benchmark: Job
+
+    @property
+    def by_title(self) -> dict[str, Job]:
+        """What to call them on the screen."""
+        return {
+            "train the teacher": self.teacher,
+            "distill the student": self.student,
+            "measure both": self.benchmark,
+        }
+
+
+def demo(keep: Path, quick: bool) -> None:
+    """Start a service of its own, run the chain, and leave the report and the student in `keep`."""
+    began = time.monotonic()
+    data_dir = Path(tempfile.mkdtemp(prefix="modelpress-demo-"))
+    try:
+        with stops_like_ctrl_c():
+            _run(data_dir, keep, quick)
+    except StackError as error:
+        complain(str(error))
+        raise typer.Exit(REFUSED) from error
+    finally:
+        shutil.rmtree(data_dir, ignore_errors=True)
+    out().print(f"\nDone in {duration(time.monotonic() - began)}.")
+
+
+def _run(data_dir: Path, keep: Path, quick: bool) -> None:
+    console = out()
+    console.print(
+        "Starting the service: SQLite, Valkey, the API and a worker in a temporary folder …"
+    )
+    with Stack(data_dir, port=0) as stack, Client(stack.url, stack.key) as client:
+        console.print(f"It answers at {stack.url}. Three jobs go in at once:\n")
+        chain = submit(client, quick)
+        try:
+            follow(chain.by_title, console)
+        except ClientError as error:
+            _explain(error, client, stack)
+            raise typer.Exit(REFUSED) from error
+        _show(chain, keep)
+
+
+def submit(client: Client, quick: bool) -> Chain:
+    """Queue the chain: a job stands for the model that it will make."""
+    teacher = client.train(
+        "cnn_teacher",
+        DATASET,
+        name="demo: teacher",
+        training={"epochs": QUICK_EPOCHS if quick else TEACHER_EPOCHS},
+    )
+    student = client.distill(
+        teacher,
+        "cnn_student",
+        DATASET,
+        name="demo: student",
+        training={"epochs": QUICK_EPOCHS if quick else STUDENT_EPOCHS},
+    )
+    benchmark = client.benchmark(
+        [teacher, student],
+        DATASET,
+        name="demo: benchmark",
+        batch_sizes=BATCH_SIZES,
+        blocks=BLOCKS,
+        block_s=BLOCK_S,
+    )
+    return Chain(teacher, student, benchmark)
+
+
+def _show(chain: Chain, keep: Path) -> None:
+    console = out()
+    report = Report.model_validate_json(chain.benchmark.report("json"), extra="ignore")
+    console.print()
+    for table in report.tables[:2]:  # the summary and the latencies; the rest is in the file
+        console.print(_rich(table))
+        console.print()
+    console.print(report.headline, markup=False)
+    keep.mkdir(parents=True, exist_ok=True)
+    page = keep / "report.html"
+    page.write_bytes(chain.benchmark.report("html"))
+    model = chain.student.model
+    folder = model.download(keep / "student")
+    console.print(f"\nReport   {page.resolve()}", markup=False, soft_wrap=True)
+    console.print(f"Student  {folder.resolve()}", markup=False, soft_wrap=True)
+    if importlib.util.find_spec("torch") is not None:
+        console.print(f"         {reload_and_predict(folder, model.data)}", markup=False)
+    console.print(
+        "\nNext:\n"
+        f"  modelpress up                    the same service, to stay, in ./{DATA_DIR}\n"
+        "  modelpress jobs submit -f SPEC   a job of your own, in YAML or JSON\n"
+        f"  python -c \"import modelpress; print(modelpress.load('{keep / 'student'}'))\"",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _rich(table: Table) -> RichTable:
+    headings, *rows = table_rows(table)
+    shown = RichTable(title=table.title, title_justify="left", title_style="bold")
+    for column, heading in zip(table.columns, headings, strict=True):
+        shown.add_column(heading, justify="left" if column.format == "text" else "right")
+    for row in rows:
+        shown.add_row(*row)
+    return shown
+
+
+def reload_and_predict(folder: Path, model: ModelRead) -> str:
+    """Load the downloaded model and ask it for one prediction, checked against its shape."""
+    import modelpress
+
+    module = modelpress.load(folder)
+    parameters = list(module.parameters())
+    counted = sum(parameter.numel() for parameter in parameters)
+    blank = parameters[0].new_zeros((1, *model.input_size))
+    logits = module(blank)
+    assert counted == model.parameters, (counted, model.parameters)
+    assert tuple(logits.shape) == (1, model.classes), logits.shape
+    return f"reloaded: {counted:,} parameters; a blank image is taken for a {int(logits.argmax())}"
+
+
+def _explain(error: ClientError, client: Client, stack: Stack) -> None:
+    complain(str(error))
+    if isinstance(error, JobFailed):
+        if error.error.hint:
+            complain(f"Hint: {error.error.hint}")
+        log = client.jobs.get(error.job_id).logs().splitlines()[-_LOG_LINES:]
+        complain("The end of the job's log:\n" + "\n".join(log))
+        return
+    for name, tail in stack.log_tails(_LOG_LINES).items():
+        complain(f"The end of the {name}'s log:\n{tail}")

@@ -1,0 +1,216 @@
+"""`modelpress models …`, `modelpress datasets …`, `modelpress report JOB`."""
+
+import json
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from service.cli.connect import connect
+from service.cli.console import REFUSED, AsJson, age, complain, show_json, show_table, size
+from service.client.jobs import ReportFormat
+from service.contract.job_errors import JobError
+from service.contract.wire import CheckStatus, DatasetFormat
+
+N = TypeVar("N", int, float)
+
+models = typer.Typer(help="Upload, download and list models.", no_args_is_help=True)
+datasets = typer.Typer(help="Upload and list datasets.", no_args_is_help=True)
+
+Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
+Name = Annotated[str | None, typer.Option(help="What to call it; by default as the file.")]
+
+
+@models.command("push")
+def push_model(
+    context: typer.Context,
+    path: Annotated[
+        Path, typer.Argument(exists=True, help="A model folder, or a .safetensors file.")
+    ],
+    architecture: Annotated[str | None, typer.Option(help="For a file: its architecture.")] = None,
+    classes: Annotated[int | None, typer.Option(help="For a file: number of outputs.")] = None,
+    input_size: Annotated[
+        str | None, typer.Option(help="For a file: one input's shape, such as 3,32,32.")
+    ] = None,
+    options: Annotated[
+        str | None, typer.Option(help="For a file: architecture options, as JSON.")
+    ] = None,
+    mean: Annotated[str | None, typer.Option(help="For a file: per channel, a,b,c.")] = None,
+    std: Annotated[str | None, typer.Option(help="For a file: per channel, a,b,c.")] = None,
+    name: Name = None,
+    as_json: AsJson = False,
+) -> None:
+    """Upload weights and register them as a model."""
+    with connect(context) as client:
+        if path.is_dir():
+            model = client.models.register_folder(path, name=name)
+        elif architecture is None or classes is None or input_size is None:
+            raise typer.BadParameter("a file needs --architecture, --classes and --input-size")
+        else:
+            model = client.models.register(
+                path,
+                architecture=architecture,
+                classes=classes,
+                input_size=_numbers(input_size, int),
+                options=_options(options),
+                mean=None if mean is None else _numbers(mean, float),
+                std=None if std is None else _numbers(std, float),
+                name=name,
+            )
+    if as_json:
+        show_json(model.data)
+    else:
+        typer.echo(f"{model.id} {model.data.status}")
+    _refuse_rejected(model.data.status, model.data.error)
+
+
+@models.command("pull")
+def pull_model(
+    context: typer.Context,
+    model_id: Annotated[str, typer.Argument(metavar="MODEL", help="mdl_…, or the job_… it is of.")],
+    target: Annotated[
+        Path | None, typer.Argument(help="Folder to make, or file for another format.")
+    ] = None,
+    format_name: Annotated[str, typer.Option("--format", help="folder, safetensors …")] = "folder",
+) -> None:
+    """Download a model; `modelpress.load` takes the folder."""
+    with connect(context) as client:
+        of_job = model_id.startswith("job_")
+        model = client.jobs.get(model_id).model if of_job else client.models.get(model_id)
+        suffix = "" if format_name == "folder" else f".{format_name}"
+        typer.echo(model.download(target or Path(f"{model.id}{suffix}"), format=format_name))
+
+
+@models.command("list")
+def list_models(context: typer.Context, limit: Limit = 20, as_json: AsJson = False) -> None:
+    """List models, newest first."""
+    with connect(context) as client:
+        found = [model.data for model in islice(client.models.list(), limit)]
+    if as_json:
+        show_json(found)
+        return
+    rows = (
+        (
+            model.id,
+            model.architecture,
+            model.status,
+            "" if model.parameters is None else f"{model.parameters:,}",
+            size(model.size_bytes),
+            f"{model.metrics['test_accuracy']:.1%}" if "test_accuracy" in model.metrics else "",
+            model.name,
+            age(model.created_at),
+        )
+        for model in found
+    )
+    show_table(
+        ("Model", "Architecture", "Status", "Parameters", "Size", "Accuracy", "Name", "Created"),
+        rows,
+    )
+
+
+@models.command("show")
+def show_model(
+    context: typer.Context,
+    model_id: Annotated[str, typer.Argument(metavar="MODEL", help="Id of the model: mdl_…")],
+) -> None:
+    """Show a model as JSON, with its ancestors and children."""
+    with connect(context) as client:
+        show_json(client.models.get(model_id).lineage())
+
+
+@datasets.command("push")
+def push_dataset(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="An .npz or .zip.")],
+    format_name: Annotated[
+        DatasetFormat | None, typer.Option("--format", help="By default from the suffix.")
+    ] = None,
+    validation_share: Annotated[
+        float | None, typer.Option(help="Cut from train if there is no validation split.")
+    ] = None,
+    image_size: Annotated[int | None, typer.Option(help="Side to resize images to.")] = None,
+    name: Name = None,
+    as_json: AsJson = False,
+) -> None:
+    """Upload data and register it as a dataset."""
+    with connect(context) as client:
+        try:
+            dataset = client.datasets.register(
+                path,
+                format=format_name,
+                name=name,
+                validation_share=validation_share,
+                image_size=image_size,
+            )
+        except ValueError as error:  # an unknown suffix
+            raise typer.BadParameter(str(error)) from error
+    if as_json:
+        show_json(dataset.data)
+    else:
+        typer.echo(f"{dataset.id} {dataset.data.status}")
+    _refuse_rejected(dataset.data.status, dataset.data.error)
+
+
+@datasets.command("list")
+def list_datasets(context: typer.Context, limit: Limit = 20, as_json: AsJson = False) -> None:
+    """List datasets, newest first."""
+    with connect(context) as client:
+        found = [dataset.data for dataset in islice(client.datasets.list(), limit)]
+    if as_json:
+        show_json(found)
+        return
+    rows = (
+        (
+            dataset.id,
+            dataset.status,
+            "" if dataset.classes is None else str(dataset.classes),
+            size(dataset.bytes),
+            dataset.name,
+            age(dataset.created_at),
+        )
+        for dataset in found
+    )
+    show_table(("Dataset", "Status", "Classes", "Size", "Name", "Created"), rows)
+
+
+def report(
+    context: typer.Context,
+    job_id: Annotated[str, typer.Argument(metavar="JOB", help="Id of the job: job_…")],
+    format_name: Annotated[ReportFormat, typer.Option("--format", help="What to fetch.")] = "html",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="By default JOB.html and the like.")
+    ] = None,
+    open_it: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+) -> None:
+    """Fetch the report of a job."""
+    target = output or Path(f"{job_id}.{format_name}")
+    with connect(context) as client:
+        target.write_bytes(client.jobs.get(job_id).report(format_name))
+    typer.echo(target)
+    if open_it:
+        typer.launch(str(target.resolve()))
+
+
+def _numbers(text: str, kind: type[N]) -> list[N]:
+    try:
+        return [kind(part) for part in text.replace("x", ",").split(",")]
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} must be numbers with commas between") from error
+
+
+def _options(text: str | None) -> dict[str, Any] | None:
+    try:
+        given = None if text is None else json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"--options must be JSON: {error}") from error
+    if given is not None and not isinstance(given, dict):
+        raise typer.BadParameter('--options must be an object, such as {"hidden": [64]}')
+    return given
+
+
+def _refuse_rejected(status: CheckStatus, error: JobError | None) -> None:
+    if status == "rejected":
+        assert error is not None
+        complain(f"rejected ({error.code}): {error.message}. {error.hint or ''}".rstrip())
+        raise typer.Exit(REFUSED)

@@ -1,0 +1,137 @@
+"""Commands that start processes, and those that ask how they are."""
+
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.cli.connect import DATA_DIR, connect
+from service.cli.console import REFUSED, complain, out
+
+db = typer.Typer(help="The database.", no_args_is_help=True)
+
+DataDir = Annotated[Path, typer.Option(help="Folder for everything that is kept.")]
+Host = Annotated[str, typer.Option(help="Address to bind to.")]
+
+_GLANCE_S = 0.5
+
+
+def up(
+    data_dir: DataDir = DATA_DIR,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="By default 8000, or a free one; 0: a free one."),
+    ] = None,
+    host: Host = "127.0.0.1",
+    worker: Annotated[bool, typer.Option(help="Start a worker beside the API.")] = True,
+) -> None:
+    """Start the whole service on this machine and stay."""
+    from service.cli.signals import stops_like_ctrl_c
+    from service.embedded import Stack, StackError
+
+    try:
+        with (
+            stops_like_ctrl_c(),
+            Stack(data_dir, host=host, port=port, worker=worker) as stack,
+        ):
+            _announce(stack.url, stack.key, stack.data_dir)
+            try:
+                while not threading.Event().wait(_GLANCE_S):
+                    stack.check()
+            except KeyboardInterrupt:
+                out().print("Stopping …")
+    except StackError as error:
+        complain(str(error))
+        raise typer.Exit(REFUSED) from error
+    except KeyboardInterrupt:  # while it started, or again while it stopped
+        raise typer.Exit(REFUSED) from None
+
+
+def _announce(url: str, key: str, data_dir: Path) -> None:
+    out().print(
+        "Modelpress is up. Ctrl-C stops it.\n\n"
+        f"  URL    {url}\n"
+        f"  Docs   {url}/docs\n"
+        f"  Key    {key}\n"
+        f"  Data   {data_dir}\n\n"
+        f"  export MODELPRESS_URL={url} MODELPRESS_KEY={key}\n",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def api(
+    host: Annotated[str | None, typer.Option(help="By default MODELPRESS_HOST.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="By default MODELPRESS_PORT.")
+    ] = None,
+) -> None:
+    """Run the HTTP API in the foreground; MODELPRESS_* settings say where everything is."""
+    import uvicorn
+
+    from service.app import create_app
+    from service.config import Settings
+
+    settings = Settings()
+    uvicorn.run(
+        create_app(settings),
+        host=host or settings.host,
+        port=settings.port if port is None else port,
+        log_config=None,  # the app's own logging
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,  # open event streams would hold it for ever
+    )
+
+
+def worker() -> None:
+    """Run a worker in the foreground; MODELPRESS_* settings say where everything is."""
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "worker.main"])  # noqa: S606  # no shell
+
+
+@db.command("upgrade")
+def db_upgrade() -> None:
+    """Bring the database to the newest schema. Safe to run twice, or from two places at once."""
+    from service.config import Settings
+    from service.store.migrate import upgrade
+
+    upgrade(Settings().database)
+    typer.echo("The database is at the newest schema.")
+
+
+def health(
+    context: typer.Context,
+    url: Annotated[str | None, typer.Option(help="Where the service is.")] = None,
+) -> None:
+    """Ask the service whether it can take jobs."""
+    with connect(context, url) as client:
+        client.is_ready()
+        typer.echo(f"{client.url} is ready")
+
+
+def worker_health() -> None:
+    """Tell whether this machine's worker was heard of within its lease; for health checks."""
+    from service.config import Settings
+    from service.store.errors import DatabaseUnavailable
+    from service.store.session import Database
+    from service.store.workers import WorkerStore
+
+    settings = Settings()
+    database = Database(settings.database, pool_size=1)
+    try:
+        with database.read() as session:
+            alive = WorkerStore(session).alive(settings.lease_s)
+    except DatabaseUnavailable as error:
+        complain(f"the database does not answer: {error}")
+        raise typer.Exit(REFUSED) from error
+    finally:
+        database.close()
+    here = [row.id for row in alive if row.hostname == settings.worker_name]
+    if not here:
+        complain(f"no worker of {settings.worker_name} was heard of in {settings.lease_s:.0f} s")
+        raise typer.Exit(REFUSED)
+    typer.echo(f"{', '.join(here)} alive")
