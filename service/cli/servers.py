@@ -74,13 +74,15 @@ def api(
 
     from service.app import create_app
     from service.config import Settings
+    from service.logs import configure
 
     settings = Settings()
+    configure(settings)
     uvicorn.run(
         create_app(settings),
         host=host or settings.host,
         port=settings.port if port is None else port,
-        log_config=None,  # the app's own logging
+        log_config=None,  # ours stays
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=5,  # open event streams would hold it for ever

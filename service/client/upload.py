@@ -23,8 +23,16 @@ RESUMABLE_FROM_BYTES: Final = 64 << 20
 class Files:
     """Uploaded files: what models and datasets are registered from."""
 
-    def __init__(self, http: Http) -> None:
+    def __init__(
+        self,
+        http: Http,
+        *,
+        resumable_from_bytes: int = RESUMABLE_FROM_BYTES,
+        part_bytes: int = PART_BYTES,
+    ) -> None:
         self._http = http
+        self._resumable_from_bytes = resumable_from_bytes
+        self._part_bytes = part_bytes
 
     def put(
         self, path: str | Path, name: str | None = None, *, on_bytes: OnBytes | None = None
@@ -43,7 +51,7 @@ class Files:
         return self._put(path, f"{digest.hex()[:16]}-{path.name[-100:]}", digest, on_bytes)
 
     def _put(self, path: Path, name: str, digest: bytes, on_bytes: OnBytes | None) -> FileRead:
-        if path.stat().st_size >= RESUMABLE_FROM_BYTES:
+        if path.stat().st_size >= self._resumable_from_bytes:
             return self._put_in_parts(path, name, digest, on_bytes)
         response = self._http.request(
             "PUT",
@@ -75,7 +83,7 @@ class Files:
         tries = Tries(self._http.retry)
         offset = 0
         while True:
-            part = _Part(path, offset, min(PART_BYTES, size - offset))
+            part = _Part(path, offset, min(self._part_bytes, size - offset))
             try:
                 response = self._http.request(
                     "PATCH",

@@ -152,7 +152,7 @@ def heartbeat(
         .execution_options(synchronize_session=False)
     )
     found: dict[str, JobStatus | None] = dict.fromkeys(job_id for job_id, _ in leases)
-    found.update(rows.tuples().all())
+    found.update(rows.all())
     return found
 
 

@@ -104,7 +104,7 @@ class JobStore:
         query = select(JobRow.status, func.count()).group_by(JobRow.status)
         if project is not None:
             query = query.where(JobRow.project == project)
-        found = dict(self._session.execute(query).tuples().all())
+        found = dict(self._session.execute(query).all())
         return {status: found.get(status, 0) for status in STATUSES}
 
     def counts_by_kind(self) -> dict[tuple[str, str], int]:

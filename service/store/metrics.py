@@ -25,7 +25,7 @@ class MetricStore:
             .group_by(MetricPointRow.name)
             .order_by(MetricPointRow.name)
         )
-        return dict(rows.tuples().all())
+        return dict(rows.all())
 
     def points(
         self, job_id: str, name: str, max_points: int = DEFAULT_POINTS

@@ -1,0 +1,187 @@
+"""The SDK against the real API over a real socket; only workers are missing."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+from pydantic import SecretStr
+from safetensors import SafetensorError, safe_open
+
+from service.app import create_app
+from service.auth import generate_key
+from service.client import Client, Conflict, Invalid, JobCancelled, NotFound, Unauthorized
+from service.client.upload import Files
+from service.config import Settings
+from service.contract.train import TrainSpec
+from service.store.migrate import upgrade
+from tests.client.service_double import JOB
+
+
+class Nowhere:
+    """A relay whose nudges nobody hears."""
+
+    def nudge(self, queue_name: str, job_id: str) -> None:
+        return
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    key = generate_key()
+    settings = Settings(data_dir=tmp_path_factory.mktemp("data"), bootstrap_key=SecretStr(key))
+    upgrade(settings.database)
+    app = create_app(settings, relay=Nowhere())
+    config = uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    pause = threading.Event()
+    while not server.started:
+        assert thread.is_alive()
+        pause.wait(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    with Client(f"http://127.0.0.1:{port}", key) as client:
+        yield client
+    server.should_exit = True
+    thread.join()
+
+
+def weights(path: Path, size: int = 64) -> Path:
+    """A safetensors file of one tensor, by the layout of its specification."""
+    header = f'{{"w":{{"dtype":"U8","shape":[{size}],"data_offsets":[0,{size}]}}}}'.encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(size))
+    return path
+
+
+def test_a_chain_is_submitted_at_once_and_found_again(client: Client) -> None:
+    teacher = client.train("cnn_teacher", "digits", training={"epochs": 2}, name="teacher")
+    student = client.distill(teacher, "cnn_student", "digits", labels={"team": "vision"})
+    both = client.benchmark([teacher, student], "digits", batch_sizes=[1])
+    assert student.status == both.status == "queued"
+    assert client.jobs.get(student.id).data.waiting_for
+    assert [job.id for job in client.jobs.list(label=("team", "vision"))] == [student.id]
+    every = list(client.jobs.list(page_size=1))
+    assert [job.id for job in every[:3]] == [both.id, student.id, teacher.id]
+
+
+def test_a_spec_is_validated_without_being_queued(client: Client) -> None:
+    before = sum(1 for _ in client.jobs.list())
+    spec = client.validate({"kind": "train", "model": {"architecture": "mlp"}, "dataset": "digits"})
+    assert isinstance(spec, TrainSpec)
+    assert spec.training.epochs == 30
+    assert sum(1 for _ in client.jobs.list()) == before
+
+
+def test_a_wrong_field_is_pointed_at(client: Client) -> None:
+    with pytest.raises(Invalid) as caught:
+        client.distill(JOB, "cnn_student", "digits", loss={"name": "kd", "alpha": 2})
+    assert [item.pointer for item in caught.value.errors] == ["#/loss/alpha"]
+
+
+def test_one_idempotency_key_makes_one_job(client: Client) -> None:
+    spec = {"kind": "train", "model": {"architecture": "mlp"}, "dataset": "digits"}
+    first = client.submit(spec, idempotency_key="once")
+    assert client.submit(spec, idempotency_key="once").id == first.id
+
+
+def test_cancelling_ends_a_stream_that_is_listening(client: Client) -> None:
+    job = client.train("mlp", "digits")
+    heard: list[str] = []
+
+    def hear(event: object) -> None:
+        heard.append(type(event).__name__)
+        if len(heard) == 1:
+            client.jobs.get(job.id).cancel()
+
+    with pytest.raises(JobCancelled):
+        job.wait(timeout=20.0, on_event=hear)
+    assert job.status == "cancelled"
+    assert [event.data["status"] for event in job.events()] == ["queued", "cancelled"]
+    assert list(job.events(after=2)) == []
+
+
+def test_a_job_that_waits_times_out_for_who_waits(client: Client) -> None:
+    job = client.train("mlp", "digits")
+    with pytest.raises(TimeoutError):
+        job.wait(timeout=0.3)
+
+
+def test_pause_resume_retry_and_delete_move_a_job(client: Client) -> None:
+    job = client.train("mlp", "digits")
+    assert job.pause().status == "paused"
+    assert job.resume().status == "queued"
+    with pytest.raises(Conflict):
+        job.delete()
+    job.cancel()
+    again = job.retry("start")
+    assert again.data.retry_of == job.id
+    assert (job.metrics(), job.logs(), job.artifacts(), job.checkpoints()) == ((), "", [], [])
+    job.delete()
+    with pytest.raises(NotFound):
+        job.refresh()
+
+
+def test_a_registered_model_is_being_checked_until_a_worker_looks(
+    client: Client, tmp_path: Path
+) -> None:
+    model = client.models.register(
+        weights(tmp_path / "mine.safetensors"),
+        architecture="mlp",
+        classes=10,
+        input_size=(1, 8, 8),
+        timeout=0.0,
+    )
+    assert (model.data.status, model.data.name) == ("checking", "mine")
+    assert [one.id for one in client.models.list()] == [model.id]
+    assert model.lineage().ancestors == ()
+
+
+def test_a_file_that_is_no_safetensors_is_refused_at_once(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "mine.safetensors"
+    path.write_bytes(b"\x80\x04 a pickle")
+    with pytest.raises(SafetensorError), safe_open(path, "np"):
+        pass
+    with pytest.raises(Exception, match="safetensors"):
+        client.models.register(
+            path, architecture="mlp", classes=10, input_size=(1, 8, 8), timeout=0.0
+        )
+
+
+def test_a_name_is_written_once(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "data.npz"
+    path.write_bytes(b"one")
+    first = client.files.put(path)
+    assert client.files.put(path) == first
+    path.write_bytes(b"two")
+    with pytest.raises(Conflict):
+        client.files.put(path)
+    client.files.delete("data.npz")
+    client.files.put(path)
+
+
+def test_a_file_in_parts_arrives_whole(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "big.bin"
+    path.write_bytes(bytes(range(256)) * 1000)
+    parted = Files(client.files._http, resumable_from_bytes=1, part_bytes=100_000)
+    seen: list[tuple[int, int | None]] = []
+    file = parted.put(path, on_bytes=lambda done, total: seen.append((done, total)))
+    assert file.bytes == 256_000
+    assert seen == [(100_000, 256_000), (200_000, 256_000), (256_000, 256_000)]
+
+
+def test_keys_are_made_and_revoked(client: Client) -> None:
+    made = client.keys.create(name="other", project="other")
+    with Client(client.url, made.key) as other:
+        assert list(other.jobs.list()) == []
+        client.keys.revoke(made.id)
+        with pytest.raises(Unauthorized):
+            other.queue()
+    assert made.id not in [key.id for key in client.keys.list()]
+
+
+def test_the_service_tells_how_it_is(client: Client) -> None:
+    assert client.is_ready()
+    assert client.capabilities().workers == 0
+    assert client.workers() == []
+    assert client.queue().slots == 0
