@@ -111,7 +111,9 @@ def _submit_once(
             status=202,
             body=read.model_dump(mode="json"),
         ):
-            raise Clash("a request with this Idempotency-Key is in flight", code="in_flight")
+            raise Clash(
+                "a request with this Idempotency-Key is in flight", code="idempotency_in_flight"
+            )
         return read, True
 
 
