@@ -13,7 +13,7 @@ from typing import Final
 
 from service.store.values import ModelFile
 
-_DATE: Final = (1980 - 1980) << 9 | 1 << 5 | 1  # the same bytes for the same files, always
+_DATE: Final = 1 << 5 | 1  # 1 January 1980: the same bytes for the same files, always
 _UTF8: Final = 1 << 11
 _MAX32: Final = 0xFFFFFFFF
 _NEEDS: Final = 45  # zip64
@@ -34,15 +34,14 @@ class _Part:
 
 @dataclass(frozen=True)
 class FolderZip:
-    """The archive of a folder named `folder` with these files in it."""
+    """The archive of these files, at its top: whoever unpacks it says into which folder."""
 
-    folder: str
     files: Sequence[ModelFile]
 
     @cached_property
     def etag(self) -> str:
         """Names the archive's bytes without reading them."""
-        names = "\n".join(f"{self.folder}/{file.name}:{file.sha256}" for file in self.files)
+        names = "\n".join(f"{file.name}:{file.sha256}" for file in self.files)
         return hashlib.sha256(names.encode()).hexdigest()
 
     @cached_property
@@ -69,7 +68,7 @@ class FolderZip:
         central: list[bytes] = []
         at = 0
         for file in self.files:
-            name = f"{self.folder}/{file.name}".encode()
+            name = file.name.encode()
             header = _local_header(name, file)
             central.append(_central_header(name, file, at))
             parts += [_Part(len(header), data=header), _Part(file.bytes, sha256=file.sha256)]

@@ -92,13 +92,12 @@ def check(session: Session, spec: JobSpec, project: str) -> None:
     for pointer, shape in shapes.items():
         _check_against_data(pointer, shape, data)
     teacher, student = shapes.get("#/teacher"), shapes.get("#/student")
-    if teacher and student and None not in (teacher.classes, student.classes):
-        if teacher.classes != student.classes:
-            raise Invalid.at(
-                "#/student",
-                f"the teacher has {teacher.classes} classes, the student {student.classes}",
-                "incompatible_models",
-            )
+    if teacher and student and _differ(teacher.classes, student.classes):
+        raise Invalid.at(
+            "#/student",
+            f"the teacher has {teacher.classes} classes, the student {student.classes}",
+            "incompatible_models",
+        )
     if spec.precision == "fp16" and spec.device == "cpu":
         raise Invalid.at("#/precision", "fp16 needs a GPU; ask for bf16 or fp32 on a CPU")
 
@@ -206,10 +205,15 @@ def _fresh_shape(fresh: ArchitectureSpec, data: Shape) -> Shape:
     return Shape(fresh.classes or data.classes, size)
 
 
+def _differ(one: object, other: object) -> bool:
+    """Whether both are known and not the same."""
+    return one is not None and other is not None and one != other
+
+
 def _check_against_data(pointer: str, shape: Shape, data: Shape) -> None:
     if not shape.trainable and pointer in ("#/model", "#/student"):
         raise Invalid.at(pointer, "a runtime graph cannot be trained", "not_trainable")
-    if None not in (shape.input_size, data.input_size) and shape.input_size != data.input_size:
+    if _differ(shape.input_size, data.input_size):
         raise Invalid.at(
             pointer,
             f"takes inputs of {list(shape.input_size or ())}, "

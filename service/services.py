@@ -1,5 +1,6 @@
 """What a running API process holds: made once by `create_app`, given to every handler."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +26,7 @@ class Services:
     blobs: BlobStore
     relay: Nudger
     keyring: Keyring
+    broker_reachable: Callable[[], bool]
 
     def nudge(self, device: str, job_id: str) -> None:
         """Wake a worker for a job that asks for `device`."""

@@ -7,13 +7,13 @@ from importlib.metadata import version
 from typing import get_args
 
 from celery.signals import worker_shutting_down
-from service.logs import configure
 
 from service.blobs import BlobStore, S3Options, open_blobs
 from service.config import Settings
 from service.contract.ids import new_id
 from service.contract.specs import JobKind
 from service.contract.wire import WorkerCapabilities
+from service.logs import configure
 from service.queue import DEFAULT_QUEUE, GPU_QUEUE, JobQueue
 from service.relay import Relay
 from service.store.session import Database

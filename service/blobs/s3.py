@@ -148,8 +148,12 @@ class S3Blobs:
                     yield bytes(view[at : at + CHUNK_BYTES])
 
     def size(self, sha256: str) -> int:
-        with _s3_errors(sha256):
-            return obstore.head(self._store, blob_key(sha256))["size"]
+        try:
+            with _s3_errors(sha256):
+                return obstore.head(self._store, blob_key(sha256))["size"]
+        except BlobNotFound:
+            self.check()  # the answer to HEAD does not say if it was the bucket that is missing
+            raise
 
     def exists(self, sha256: str) -> bool:
         try:
@@ -213,10 +217,10 @@ def _keys_of_environment() -> S3Keys | None:
 def _s3_errors(sha256: str) -> Iterator[None]:
     try:
         yield
-    except FileNotFoundError as error:
+    except (FileNotFoundError, BaseError) as error:
         if "NoSuchBucket" in str(error):
             raise StorageUnavailable("the bucket does not exist") from error
-        raise BlobNotFound(sha256) from error
-    except BaseError as error:
+        if isinstance(error, FileNotFoundError):
+            raise BlobNotFound(sha256) from error
         # The first line names the request and the status; the rest is the library's own state.
         raise StorageUnavailable(str(error).partition("\n")[0]) from error

@@ -122,7 +122,8 @@ def upgrade() -> None:
         sa.Column("queue_seconds", sa.Double(), nullable=False),
         sa.Column("run_seconds", sa.Double(), nullable=False),
         sa.CheckConstraint(
-            "status IN ('queued', 'running', 'cancelling', 'pausing', 'paused', 'succeeded', 'failed', 'cancelled')",
+            "status IN ('queued', 'running', 'cancelling', 'pausing', 'paused', 'succeeded', "
+            "'failed', 'cancelled')",
             name=op.f("ck_jobs_status"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),

@@ -1,0 +1,198 @@
+"""/v1/models: register, read, download."""
+
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Header, Query, Request, Response
+
+from service.api.content import Content, of_blob, redirect_to, serve
+from service.api.deps import After, Limit, Reader, ServicesDep, Writer, problems
+from service.api.prefer import wait_seconds
+from service.api.resources import name_of, uploaded, wait_until_checked
+from service.api.schemas import model_read, page
+from service.contract.wire import LineageRead, ModelCreate, ModelRead, Normalisation, Page
+from service.errors import Clash, Invalid, Missing
+from service.folder_zip import FolderZip
+from service.peek import check_weights
+from service.services import Services
+from service.store.models import ModelStore
+from service.store.tables import ModelRow
+from service.store.values import ModelFile, NewModel
+
+router = APIRouter(prefix="/v1/models", tags=["models"])
+
+ContentFormat = Literal[
+    "folder", "safetensors", "sparse", "onnx", "pt2", "openvino", "executorch", "tensorrt"
+]
+_FILE_OF: Final[dict[str, str]] = {
+    "safetensors": "model.safetensors",
+    "sparse": "model.sparse.safetensors",
+    "onnx": "model.onnx",
+    "pt2": "model.pt2",
+    "openvino": "model.openvino.zip",
+    "executorch": "model.pte",
+    "tensorrt": "model.engine",
+}
+
+
+@router.post(
+    "",
+    name="register_model",
+    status_code=202,
+    summary="Register uploaded weights",
+    responses={201: {"description": "`ready` within the wait."}, **problems(404, 409, 413, 415)},
+)
+def register_model(
+    asked: ModelCreate,
+    response: Response,
+    caller: Writer,
+    services: ServicesDep,
+    prefer: Annotated[
+        str | None, Header(max_length=64, description="`wait=N`: up to 60 s for the check.")
+    ] = None,
+) -> ModelRead:
+    """What headers show is checked at once; a worker looks inside. Jobs may name it already."""
+    channels = asked.input_size[0]
+    normalisation = asked.normalisation or Normalisation(
+        mean=(0.0,) * channels, std=(1.0,) * channels
+    )
+    if not len(normalisation.mean) == len(normalisation.std) == channels:
+        raise Invalid.at("#/normalisation", f"needs {channels} values each, one per channel")
+    if asked.labels is not None and len(asked.labels) != asked.classes:
+        raise Invalid.at("#/labels", f"must name all {asked.classes} classes")
+    with services.database.read() as session:
+        file = uploaded(session, caller.project, asked.file)
+    check_weights(file.bytes, lambda start, end: services.blobs.open(file.sha256, start, end))
+    model = NewModel(
+        name=name_of(asked.name, asked.file),
+        architecture=asked.architecture,
+        options=asked.options.given(),
+        classes=asked.classes,
+        input_size=tuple(asked.input_size),
+        normalisation=normalisation.model_dump(mode="json"),
+        labels=asked.labels,
+        source_sha256=file.sha256,
+    )
+    with services.database.transaction() as session:
+        read = model_read(ModelStore(session).add(caller.project, model))
+    if wait_s := wait_seconds(prefer):
+        read = wait_until_checked(
+            services.database, lambda s: model_read(ModelStore(s).get(model.id)), wait_s
+        )
+    response.headers["Location"] = f"/v1/models/{model.id}"
+    response.status_code = 201 if read.status == "ready" else 202
+    return read
+
+
+@router.get("", name="list_models", summary="List models", responses=problems())
+def list_models(
+    caller: Reader, services: ServicesDep, limit: Limit = 20, after: After = None
+) -> Page[ModelRead]:
+    """Newest first."""
+    with services.database.read() as session:
+        rows = ModelStore(session).list(caller.project, limit + 1, after)
+    return page([model_read(row) for row in rows], limit, [row.id for row in rows])
+
+
+@router.get("/{model_id}", name="get_model", summary="Read a model", responses=problems(404))
+def get_model(model_id: str, caller: Reader, services: ServicesDep) -> ModelRead:
+    """Its size, its metrics, where it comes from."""
+    with services.database.read() as session:
+        return model_read(ModelStore(session).get(model_id, caller.project))
+
+
+@router.delete(
+    "/{model_id}",
+    name="delete_model",
+    status_code=204,
+    summary="Forget a model",
+    responses=problems(404, 409),
+)
+def delete_model(model_id: str, caller: Writer, services: ServicesDep) -> None:
+    """Not while a job that is not over names it."""
+    with services.database.transaction() as session:
+        ModelStore(session).delete(model_id, caller.project)
+
+
+@router.get(
+    "/{model_id}/lineage",
+    name="get_model_lineage",
+    summary="Where a model comes from",
+    responses=problems(404),
+)
+def get_model_lineage(model_id: str, caller: Reader, services: ServicesDep) -> LineageRead:
+    """Ancestors, nearest first, and children."""
+    with services.database.read() as session:
+        store = ModelStore(session)
+        row = store.get(model_id, caller.project)
+        return LineageRead(
+            model=model_read(row),
+            ancestors=tuple(model_read(each) for each in store.ancestors(row)),
+            children=tuple(model_read(each) for each in store.children(model_id)),
+        )
+
+
+@router.api_route(
+    "/{model_id}/content",
+    methods=["GET", "HEAD"],
+    name="get_model_content",
+    summary="Download a model",
+    response_class=Response,
+    responses={
+        200: {"content": {"application/zip": {}, "application/octet-stream": {}}},
+        206: {"description": "A range."},
+        304: {"description": "As in If-None-Match."},
+        307: {"description": "The object store serves it."},
+        **problems(404, 409, 410, 416),
+    },
+)
+def get_model_content(
+    model_id: str,
+    request: Request,
+    caller: Reader,
+    services: ServicesDep,
+    format: Annotated[  # noqa: A002  # the name in the interface
+        ContentFormat, Query(description="`folder`: a zip of config.json, weights, README.md.")
+    ] = "folder",
+) -> Response:
+    """`modelpress.load` takes the folder."""
+    with services.database.read() as session:
+        row = ModelStore(session).get(model_id, caller.project)
+        files = ModelStore(session).files(model_id)
+    if row.status != "ready":
+        raise Clash(f"{model_id} is {row.status}", code="not_ready")
+    if format == "folder":
+        return serve(request, _folder(services, row, files))
+    return _one_file(request, services, row, files, format)
+
+
+def _folder(services: Services, row: ModelRow, files: tuple[ModelFile, ...]) -> Content:
+    archive = FolderZip(files)
+    return Content(
+        etag=archive.etag,
+        size=archive.size,
+        media_type="application/zip",
+        filename=f"{row.name}.zip",
+        read=lambda start, end: archive.read(start, end, services.blobs.open),
+    )
+
+
+def _one_file(
+    request: Request,
+    services: Services,
+    row: ModelRow,
+    files: tuple[ModelFile, ...],
+    wanted: ContentFormat,
+) -> Response:
+    there = {file.name: file for file in files}
+    file = there.get(_FILE_OF[wanted])
+    if file is None:
+        formats = ["folder", *(name for name, path in _FILE_OF.items() if path in there)]
+        raise Missing(
+            f"{row.id} has no {wanted}; there is {', '.join(formats)}", code="format_not_available"
+        )
+    media_type = "application/octet-stream"
+    filename = f"{row.name}{file.name.removeprefix('model')}"
+    redirect = redirect_to(services.blobs, file.sha256, filename, media_type)
+    if redirect is not None:
+        return redirect
+    return serve(request, of_blob(services.blobs, file.sha256, file.bytes, media_type, filename))

@@ -1,0 +1,128 @@
+"""The API: `create_app(settings)` builds what it stands on and mounts the routes."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from fastapi_offline import FastAPIOffline
+
+from service.api import (
+    datasets,
+    events,
+    files,
+    health,
+    jobs,
+    keys,
+    models,
+    problems,
+    records,
+    system,
+)
+from service.api.feed import Feed
+from service.api.measures import Measures
+from service.api.middleware import Edge
+from service.auth import Keyring, ensure_key
+from service.blobs import BlobStore, S3Options, open_blobs
+from service.config import Settings
+from service.queue import JobQueue
+from service.relay import Relay
+from service.services import Nudger, Services
+from service.store.session import Database
+from service.sweep import Sweep
+
+_DESCRIPTION = (
+    "Makes trained PyTorch models smaller and faster, and proves it. "
+    "Upload weights or train, distill, benchmark; read the report."
+)
+_ROUTERS = (jobs, records, events, models, datasets, files, system, keys, health)
+
+
+def create_app(
+    settings: Settings,
+    *,
+    database: Database | None = None,
+    blobs: BlobStore | None = None,
+    relay: Nudger | None = None,
+) -> Any:
+    """The ASGI application. What is passed in replaces what the settings name, for tests: then
+    the caller owns it, and with a `relay` of its own no sweep runs."""
+    database = database or Database(settings.database)
+    services = Services(
+        settings=settings,
+        database=database,
+        blobs=blobs or _blobs(settings),
+        relay=relay or _NoRelay(),
+        keyring=Keyring(database),
+        broker_reachable=lambda: False,
+    )
+    feed = Feed(database)
+    measures = Measures(lambda: feed.subscribers)
+    app = FastAPIOffline(
+        title="Modelpress",
+        version=version("modelpress"),
+        description=_DESCRIPTION,
+        lifespan=_lifespan(settings, services, feed, own_relay=relay is None),
+        generate_unique_id_function=_operation_id,
+        redoc_url=None,
+    )
+    app.state.services = services
+    app.state.feed = feed
+    app.state.measures = measures
+    for module in _ROUTERS:
+        app.include_router(module.router)
+    problems.install(app)
+    return Edge(app, max_body_bytes=settings.max_body_bytes, observe=measures.observe)
+
+
+class _NoRelay:
+    """Before the application has started, nothing is sent: the sweep would find it."""
+
+    def nudge(self, queue_name: str, job_id: str) -> None:
+        return
+
+
+def _lifespan(
+    settings: Settings, services: Services, feed: Feed, *, own_relay: bool
+) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if settings.bootstrap_key is not None:
+            ensure_key(services.database, settings.bootstrap_key.get_secret_value(), "bootstrap")
+        feed.start()
+        with contextlib.ExitStack() as stack:
+            if own_relay:
+                app.state.services = _start_queue(settings, services, stack)
+            try:
+                yield
+            finally:
+                await feed.close()
+
+    return lifespan
+
+
+def _start_queue(settings: Settings, services: Services, stack: contextlib.ExitStack) -> Services:
+    """Relay and sweep on threads of their own, until the stack unwinds."""
+    queue = JobQueue(settings.broker)
+    relay = Relay(queue)
+    sweep = Sweep(services.database, services.blobs, relay.nudge, settings)
+    relay.start()
+    stack.callback(queue.close)
+    stack.callback(relay.close)
+    sweep.start()
+    stack.callback(sweep.close)
+    probe = JobQueue(settings.broker)  # its own connections: the relay's are the relay's
+    stack.callback(probe.close)
+    return replace(services, relay=relay, broker_reachable=probe.reachable)
+
+
+def _blobs(settings: Settings) -> BlobStore:
+    s3 = S3Options(endpoint=settings.s3_endpoint, region=settings.s3_region)
+    return open_blobs(settings.blobs, settings.staging_dir, s3=s3)
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name

@@ -1,0 +1,62 @@
+"""The torch-free tables of the contract against the engine's registries, which are the truth."""
+
+import dataclasses
+from typing import get_args
+
+from service.contract import catalog, job_errors
+from service.contract.benchmark import LatencyResult, Runtime
+from service.contract.distill import KdLoss
+from service.contract.specs import JobKind
+from service.contract.training import Environment, TrainingSpec
+from worker.engine import errors
+from worker.engine.data.builtin import BUILTIN
+from worker.engine.device import Environment as EngineEnvironment
+from worker.engine.distill.losses import LOSSES
+from worker.engine.measure.runtimes import RUNTIMES
+from worker.engine.models.registry import ARCHITECTURES
+from worker.engine.train.settings import FitOptions, Settings
+
+
+def test_architectures_and_their_options_agree() -> None:
+    assert {n: a.options for n, a in ARCHITECTURES.items()} == catalog.OPTIONS_OF
+
+
+def test_runtimes_agree() -> None:
+    assert set(get_args(Runtime)) == set(RUNTIMES)
+    assert get_args(LatencyResult.model_fields["runtime"].annotation) == get_args(Runtime)
+
+
+def test_losses_agree() -> None:
+    assert {KdLoss().name} == set(LOSSES)
+
+
+def test_builtin_datasets_are_what_the_contract_says_of_them() -> None:
+    assert set(BUILTIN) == set(catalog.BUILTIN_DATASETS)
+    for name, load in BUILTIN.items():
+        data, facts = load(), catalog.BUILTIN_DATASETS[name]
+        assert (data.classes, data.input_size) == (facts.classes, tuple(facts.input_size))
+
+
+def test_a_training_spec_is_the_keyword_arguments_of_fit() -> None:
+    spec, options = TrainingSpec(), FitOptions.__annotations__
+    assert set(TrainingSpec.model_fields) <= set(options)
+    defaults = {field.name: field.default for field in dataclasses.fields(Settings)}
+    assert {name: defaults[name] for name in TrainingSpec.model_fields} == spec.model_dump()
+
+
+def test_the_environment_has_the_same_fields() -> None:
+    assert {field.name for field in dataclasses.fields(EngineEnvironment)} == set(
+        Environment.model_fields
+    )
+
+
+def test_every_engine_error_has_a_documented_code() -> None:
+    codes = {kind.code for kind in errors.EngineError.__subclasses__()}
+    assert codes <= set(get_args(job_errors.JobErrorCode))
+    assert set(job_errors.HINTS) == set(get_args(job_errors.JobErrorCode))
+
+
+def test_every_kind_has_a_handler() -> None:
+    from worker import handlers
+
+    assert all(hasattr(handlers, kind) for kind in get_args(JobKind))

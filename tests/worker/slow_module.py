@@ -1,0 +1,5 @@
+"""A module whose import does not end by itself."""
+
+import signal
+
+signal.pause()

@@ -1,0 +1,141 @@
+"""Examples in memory. Shapes: N examples, then the shape of one input."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from worker.engine.errors import InvalidDataset
+from worker.engine.seeds import generator
+
+VALIDATION_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Split:
+    """Inputs x, uint8 or float32 [N, …] (images [N, C, H, W]), and labels y, int64 [N]."""
+
+    x: Tensor
+    y: Tensor
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, indices: Tensor) -> "Split":
+        """A copy of the examples at `indices`, in that order."""
+        return Split(self.x[indices], self.y[indices])
+
+
+@dataclass(frozen=True)
+class Data:
+    """A dataset: validation selects, test is read once for the report.
+
+    `digest` is a SHA-256 over names, types, shapes and bytes of all arrays; `labels` name the
+    classes by index.
+    """
+
+    train: Split
+    validation: Split
+    test: Split
+    labels: tuple[str, ...] | None
+    digest: str
+
+    @classmethod
+    def of(
+        cls, train: Split, validation: Split, test: Split, labels: tuple[str, ...] | None = None
+    ) -> Self:
+        """Check that the splits belong together, and compute the digest."""
+        splits = {"train": train, "validation": validation, "test": test}
+        for name, split in splits.items():
+            _check(name, split, like=train)
+        highest = max(int(split.y.max()) for split in splits.values())
+        if labels is not None and highest >= len(labels):
+            raise InvalidDataset(f"label {highest} has no name among {len(labels)} labels")
+        return cls(train, validation, test, labels, _digest(splits))
+
+    @property
+    def classes(self) -> int:
+        """Number of classes: that of the names, or one more than the highest label."""
+        if self.labels is not None:
+            return len(self.labels)
+        return 1 + max(int(split.y.max()) for split in (self.train, self.validation, self.test))
+
+    @property
+    def input_size(self) -> tuple[int, ...]:
+        """Shape of one input."""
+        return tuple(self.train.x.shape[1:])
+
+
+def cut(split: Split, share: float, seed: int) -> tuple[Split, Split]:
+    """(rest, part): about `share` of each class goes to the part; a function of the seed.
+
+    Order is kept. A class of one example stays whole in the rest.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"share must be in (0, 1), got {share}")
+    chosen = torch.zeros(len(split), dtype=torch.bool)
+    for label in torch.unique(split.y).tolist():
+        members = torch.nonzero(split.y == label).flatten()
+        wanted = min(len(members) - 1, max(1, round(share * len(members))))
+        order = torch.randperm(len(members), generator=generator(seed, "cut", label))
+        chosen[members[order[:wanted]]] = True
+    if not chosen.any():
+        raise InvalidDataset(
+            f"{len(split)} examples, one of each class, leave none for another split",
+            hint="Send a validation split, or more examples of each class.",
+        )
+    return split.take(torch.nonzero(~chosen).flatten()), split.take(chosen.nonzero().flatten())
+
+
+def channel_stats(split: Split) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """(mean, std) of each channel, exact for uint8, whose values are divided by 255.
+
+    A constant channel gets std 1, so that normalising it is defined.
+    """
+    by_channel = split.x.transpose(0, 1).flatten(1)
+    if split.x.dtype == torch.uint8:
+        levels = torch.arange(256, dtype=torch.float64) / 255
+        counts = torch.stack([channel.bincount(minlength=256) for channel in by_channel])
+        weights = counts.double() / counts.sum(1, keepdim=True)
+        mean = weights @ levels
+        variance = (weights * (levels - mean[:, None]) ** 2).sum(1)
+    else:
+        mean = by_channel.double().mean(1)
+        variance = by_channel.double().var(1, correction=0)
+    # Rounding leaves a constant channel a variance that is tiny rather than zero.
+    std = torch.where(variance > 1e-12, variance, 1.0).sqrt()
+    return tuple(mean.tolist()), tuple(std.tolist())
+
+
+def _check(name: str, split: Split, like: Split) -> None:
+    x, y = split.x, split.y
+    if x.dtype not in (torch.uint8, torch.float32):
+        raise InvalidDataset(f"{name} inputs must be uint8 or float32, got {x.dtype}")
+    if y.dtype != torch.int64 or y.ndim != 1:
+        raise InvalidDataset(f"{name} labels must be one integer per example")
+    if len(x) != len(y):
+        raise InvalidDataset(f"{name} has {len(x)} inputs and {len(y)} labels")
+    if not len(y):
+        raise InvalidDataset(f"{name} has no examples")
+    if x.ndim < 2 or 0 in x.shape:
+        raise InvalidDataset(f"{name} inputs have the shape {tuple(x.shape)}")
+    if x.shape[1:] != like.x.shape[1:] or x.dtype != like.x.dtype:
+        raise InvalidDataset(f"{name} inputs differ from the training inputs in shape or type")
+    if int(y.min()) < 0:
+        raise InvalidDataset(f"{name} has a negative label")
+    if x.is_floating_point() and not bool(torch.isfinite(x).all()):
+        raise InvalidDataset(f"{name} inputs hold values that are not finite")
+
+
+def _digest(splits: Mapping[str, Split]) -> str:
+    digest = hashlib.sha256()
+    for name, split in splits.items():
+        for letter, tensor in (("x", split.x), ("y", split.y)):
+            array = tensor.contiguous().numpy()
+            digest.update(f"{name}_{letter}:{array.dtype.str}:{array.shape}:".encode())
+            digest.update(array.reshape(-1).view(np.uint8))
+    return digest.hexdigest()

@@ -1,0 +1,143 @@
+"""A model on disk: config.json, model.safetensors and README.md in one folder; never a pickle."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from worker.engine.errors import InvalidModel
+from worker.engine.models.config import ModelConfig
+from worker.engine.models.registry import ARCHITECTURES
+
+CONFIG: Final = "config.json"
+WEIGHTS: Final = "model.safetensors"
+CARD: Final = "README.md"
+
+# Batch norm's step counter came after many public checkpoints and is not read in inference.
+_COUNTER: Final = "num_batches_tracked"
+_SHOWN: Final = 5
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model in evaluation mode on the CPU, and what is known of it."""
+
+    module: nn.Module
+    config: ModelConfig
+
+
+def build(config: ModelConfig) -> nn.Module:
+    """The architecture with fresh weights from torch's global generator, in training mode.
+
+    Raises `InvalidModel` for an unknown architecture or option, or an input too small for it.
+    """
+    expected_shapes(config)
+    return _construct(config)
+
+
+def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Shape of every tensor of the model's state, found without allocating any of them."""
+    with torch.device("meta"):
+        module = _construct(config).eval()
+        try:
+            logits = module(torch.empty(1, *config.input_size))
+        except (RuntimeError, ValueError, IndexError) as error:
+            raise InvalidModel(
+                f"{config.architecture} cannot take inputs of {config.input_size}: {error}"
+            ) from error
+    assert tuple(logits.shape) == (1, config.classes), logits.shape
+    return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+
+
+def save_folder(module: nn.Module, config: ModelConfig, folder: Path, card: str) -> None:
+    """Write the three files, making `folder` if needed; `card` is the text of README.md."""
+    check_finite(module)
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        name: tensor.detach().to("cpu", memory_format=torch.contiguous_format).contiguous()
+        for name, tensor in module.state_dict().items()
+    }
+    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    (folder / CONFIG).write_text(config.to_json(), encoding="utf-8")
+    (folder / CARD).write_text(card, encoding="utf-8")
+
+
+def load_folder(folder: Path) -> LoadedModel:
+    """Rebuild a saved model, its weights equal to the saved ones bit for bit."""
+    try:
+        text = (folder / CONFIG).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidModel(f"cannot read {CONFIG}: {type(error).__name__}") from error
+    config = ModelConfig.from_json(text)
+    module = build(config)
+    load_weights(module, folder / WEIGHTS)
+    return LoadedModel(module.eval(), config)
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Fill `module` from a safetensors file whose names and shapes must all match.
+
+    Only batch norm's step counters may be absent. Raises `InvalidModel` with what did not match,
+    or where a weight is not finite; `module` is then half-filled and worthless.
+    """
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InvalidModel(f"cannot read the weights: {error}") from error
+    current = module.state_dict()
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    wanted = {name: tuple(tensor.shape) for name, tensor in current.items()}
+    mismatch = describe_mismatch(found, wanted)
+    if mismatch:
+        raise InvalidModel(f"the weights do not fit the architecture: {mismatch}")
+    module.load_state_dict(current | tensors)
+    check_finite(module)
+
+
+def describe_mismatch(
+    found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]
+) -> str:
+    """What differs between two sets of named shapes, in words; empty if they fit."""
+    missing = [n for n in wanted if n not in found and not n.endswith(_COUNTER)]
+    unexpected = [name for name in found if name not in wanted]
+    reshaped = [
+        f"{name} is {list(shape)}, expected {list(wanted[name])}"
+        for name, shape in found.items()
+        if name in wanted and shape != wanted[name]
+    ]
+    parts = (("missing", missing), ("unexpected", unexpected), ("wrong shape", reshaped))
+    return "; ".join(f"{title}: {_some(names)}" for title, names in parts if names)
+
+
+def check_finite(module: nn.Module) -> None:
+    """Raise `InvalidModel` naming a tensor that holds NaN or infinity."""
+    for name, tensor in module.state_dict().items():
+        if not _is_finite(tensor):
+            raise InvalidModel(f"{name} holds values that are not finite")
+
+
+def _construct(config: ModelConfig) -> nn.Module:
+    architecture = ARCHITECTURES.get(config.architecture)
+    if architecture is None:
+        raise InvalidModel(f"unknown architecture {config.architecture!r}")
+    foreign = sorted(set(config.options) - architecture.options)
+    if foreign:
+        raise InvalidModel(f"{config.architecture} takes no option {', '.join(foreign)}")
+    try:
+        return architecture.build(config.classes, config.input_size, **config.options)
+    except (TypeError, ValueError) as error:
+        raise InvalidModel(f"{config.architecture}: {error}") from error
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    return bool(torch.isfinite(tensor).all())
+
+
+def _some(names: list[str]) -> str:
+    rest = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")

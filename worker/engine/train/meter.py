@@ -1,0 +1,77 @@
+"""Sums over an epoch, kept on the device, so that no step waits for a number to be read."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from worker.engine.errors import Diverged
+from worker.engine.train.objective import Loss
+
+_NEVER: Final = 2**62
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Means over the epoch so far; NaN where there was no example yet."""
+
+    losses: dict[str, float]
+    accuracy: float
+
+
+class EpochMeter:
+    """Adds up losses and hits, and remembers the first step at which a number was not finite."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self.examples = 0
+        self.seconds = 0.0
+        self._sums: dict[str, Tensor] = {}
+        self._hits = torch.zeros((), dtype=torch.int64, device=device)
+        self._first_bad = torch.full((), _NEVER, dtype=torch.int64, device=device)
+
+    @torch.no_grad()
+    def add(self, loss: Loss, logits_BK: Tensor, labels_B: Tensor) -> None:
+        """One micro-batch."""
+        count = len(labels_B)
+        self.examples += count
+        for name, value in (("total", loss.total), *loss.terms.items()):
+            weighted = value.detach().double() * count
+            self._sums[name] = self._sums[name] + weighted if name in self._sums else weighted
+        self._hits += (logits_BK.argmax(1) == labels_B).sum()
+
+    @torch.no_grad()
+    def watch(self, value: Tensor, step: int) -> None:
+        """Note whether a scalar of step number `step` is finite."""
+        here = torch.where(torch.isfinite(value.detach()), _NEVER, step)
+        self._first_bad = torch.minimum(self._first_bad, here)
+
+    def check(self, epoch: int) -> None:
+        """Raise `Diverged` if a watched scalar was not finite. Waits for the device."""
+        step = int(self._first_bad)
+        if step != _NEVER:
+            raise Diverged(f"loss or gradient is not finite at step {step}, epoch {epoch}")
+
+    def read(self) -> Reading:
+        """The means so far. Waits for the device."""
+        if not self.examples:
+            return Reading({}, math.nan)
+        losses = {name: float(value) / self.examples for name, value in self._sums.items()}
+        return Reading(losses, int(self._hits) / self.examples)
+
+    def state(self) -> dict[str, Any]:
+        """Everything, as tensors and plain values."""
+        return {
+            "examples": self.examples,
+            "seconds": self.seconds,
+            "sums": self._sums,
+            "hits": self._hits,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a state that was made anywhere."""
+        self.examples, self.seconds = state["examples"], state["seconds"]
+        self._sums = {name: value.to(self._device) for name, value in state["sums"].items()}
+        self._hits = state["hits"].to(self._device)

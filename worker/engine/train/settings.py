@@ -1,0 +1,147 @@
+"""Every option of a training run, its default, and the learning rate that follows from it."""
+
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final, Literal, TypedDict, assert_never, get_args
+
+import torch
+from torch import nn
+
+from worker.engine.data.batches import Augmentation
+from worker.engine.device import DeviceName, PrecisionName
+from worker.engine.observer import NullObserver, Observer
+
+OptimizerName = Literal["adam", "adamw", "sgd"]
+SchedulerName = Literal["constant", "step", "cosine"]
+
+# Where and how watched a run is; none of these changes what it computes on one machine.
+_NOT_COMPARED: Final = frozenset(
+    {"device", "precision", "checkpoint_dir", "checkpoint_every_s", "checkpoint_every_steps",
+     "resume_from", "observer"}
+)  # fmt: skip
+
+
+class FitOptions(TypedDict, total=False):
+    """The keyword arguments of `fit`; `Settings` says what each means."""
+
+    epochs: int
+    batch_size: int
+    optimizer: OptimizerName
+    learning_rate: float
+    weight_decay: float
+    momentum: float
+    scheduler: SchedulerName
+    step_size: int
+    gamma: float
+    warmup_epochs: int
+    label_smoothing: float
+    gradient_accumulation_steps: int
+    max_grad_norm: float | None
+    augmentation: Augmentation
+    early_stopping_patience: int | None
+    seed: int
+    deterministic: bool
+    device: DeviceName
+    precision: PrecisionName
+    checkpoint_dir: Path | None
+    checkpoint_every_s: float
+    checkpoint_every_steps: int | None
+    resume_from: Path | None
+    observer: Observer
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One training run.
+
+    `batch_size` counts examples per optimizer step, which `gradient_accumulation_steps` cuts into
+    micro-batches. `momentum` is for sgd; `weight_decay` is decoupled for adamw. `step_size`
+    (epochs) and `gamma` are for the step scheduler. `early_stopping_patience` counts epochs
+    without a better validation accuracy. `resume_from` is a checkpoint, or a folder of them, of
+    which the newest intact one is taken. Raises ValueError for what cannot be.
+    """
+
+    epochs: int = 30
+    batch_size: int = 128
+    optimizer: OptimizerName = "adam"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    momentum: float = 0.9
+    scheduler: SchedulerName = "step"
+    step_size: int = 20
+    gamma: float = 0.1
+    warmup_epochs: int = 0
+    label_smoothing: float = 0.0
+    gradient_accumulation_steps: int = 1
+    max_grad_norm: float | None = None
+    augmentation: Augmentation = "none"
+    early_stopping_patience: int | None = None
+    seed: int = 0
+    deterministic: bool = True
+    device: DeviceName = "auto"
+    precision: PrecisionName = "auto"
+    checkpoint_dir: Path | None = None
+    checkpoint_every_s: float = 30.0
+    checkpoint_every_steps: int | None = None
+    resume_from: Path | None = None
+    observer: Observer = NullObserver()  # noqa: RUF009  # it has no state to share
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "gradient_accumulation_steps", "step_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"label_smoothing must be in [0, 1), got {self.label_smoothing}")
+        if not 0 <= self.warmup_epochs < self.epochs:
+            raise ValueError(f"warmup_epochs must be in [0, epochs), got {self.warmup_epochs}")
+        for name, names in (
+            ("optimizer", OptimizerName),
+            ("scheduler", SchedulerName),
+            ("augmentation", Augmentation),
+        ):
+            if getattr(self, name) not in get_args(names):
+                raise ValueError(f"unknown {name} {getattr(self, name)!r}")
+
+    def fingerprint(self) -> dict[str, Any]:
+        """The options that a resumed run must share with the run it continues."""
+        names = (item.name for item in fields(self))
+        return {name: getattr(self, name) for name in names if name not in _NOT_COMPARED}
+
+
+def learning_rate_at(settings: Settings, epoch: int, progress: float) -> float:
+    """The rate of one step: `epoch` from 0, `progress` the share of it done after the step.
+
+    Schedulers change it from epoch to epoch; warm-up, first, rises linearly from step to step.
+    """
+    base, warmup = settings.learning_rate, settings.warmup_epochs
+    if epoch < warmup:
+        return base * (epoch + progress) / warmup
+    match settings.scheduler:
+        case "constant":
+            return base
+        case "step":
+            return base * settings.gamma ** (epoch // settings.step_size)
+        case "cosine":
+            done = (epoch - warmup) / (settings.epochs - warmup)
+            return base * (1 + math.cos(math.pi * done)) / 2
+        case _:
+            assert_never(settings.scheduler)
+
+
+def make_optimizer(parameters: list[nn.Parameter], settings: Settings) -> torch.optim.Optimizer:
+    """The optimizer, in torch's fused form: one pass over memory a step."""
+    rate, decay = settings.learning_rate, settings.weight_decay
+    match settings.optimizer:
+        case "adam":
+            return torch.optim.Adam(parameters, rate, weight_decay=decay, fused=True)
+        case "adamw":
+            return torch.optim.AdamW(parameters, rate, weight_decay=decay, fused=True)
+        case "sgd":
+            return torch.optim.SGD(
+                parameters, rate, momentum=settings.momentum, weight_decay=decay, fused=True
+            )
+        case _:
+            assert_never(settings.optimizer)
