@@ -63,7 +63,6 @@ class JobQueue:
         try:
             self._app.send_task(TASK, args=[queue, job_id], queue=queue, ignore_result=True)
         except (OperationalError, RedisError, OSError) as error:
-            self._app.pool.force_close_all()  # a broken connection would fail the next one too
             raise QueueUnavailable(str(error)) from error
 
     def reachable(self, timeout_s: float = 0.5) -> bool:
