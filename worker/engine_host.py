@@ -26,15 +26,6 @@ PRELOAD = (
     "worker.child",
     "worker.handlers",
     "worker.handlers.intake",
-    # What zipfile and PIL import only when they meet a file: an intake child is nobody by then,
-    # and nobody may be unable to read the place where Python is installed.
-    "encodings.cp437",
-    "PIL.BmpImagePlugin",
-    "PIL.GifImagePlugin",
-    "PIL.JpegImagePlugin",
-    "PIL.MpoImagePlugin",
-    "PIL.PngImagePlugin",
-    "PIL.PpmImagePlugin",
 )
 INTAKE_LIMITS = Limits(address_space_bytes=8 << 30, cpu_s=600, file_bytes=16 << 30, open_files=256)
 

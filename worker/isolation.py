@@ -8,17 +8,21 @@ Linux only. A fork server calls this in a process that still has a single thread
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
 import fcntl
 import os
 import resource
 import signal
 import socket
 import struct
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
+
+from worker import linux
+from worker.mounts import make_reachable
 
 Kind = Literal["job", "intake"]
 Step = Literal[
@@ -29,16 +33,13 @@ Step = Literal[
     "environment",
     "network",
     "loopback",
+    "reachable",  # intake as root only: see `worker.mounts`
     "unprivileged",  # intake as root only
     "limits",
     "no_new_privileges",
 ]
 
 NOBODY = 65534  # the kernel's overflow id; a name lookup would need files we may not see
-_PR_SET_PDEATHSIG = 1
-_PR_SET_NO_NEW_PRIVS = 38
-_CLONE_NEWUSER = 0x10000000
-_CLONE_NEWNET = 0x40000000
 _SIOCGIFFLAGS = 0x8913
 _SIOCSIFFLAGS = 0x8914
 _IFF_UP = 0x1
@@ -65,8 +66,6 @@ _ALLOWED = frozenset(
     }
 )
 _ALLOWED_PREFIXES = ("OMP_", "MKL_", "OPENBLAS_", "KMP_", "GOMP_")
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True)
@@ -159,7 +158,7 @@ def die_with_parent(parent_pid: int, signum: signal.Signals) -> None:
 
     Exits at once when the parent has already gone, which the kernel would not tell.
     """
-    _check(_libc.prctl(_PR_SET_PDEATHSIG, int(signum), 0, 0, 0))
+    linux.prctl(linux.PR_SET_PDEATHSIG, int(signum))
     if os.getppid() != parent_pid:
         os._exit(1)
 
@@ -175,9 +174,10 @@ def _steps(kind: Kind) -> dict[Step, Callable[[Plan], None]]:
         "loopback": lambda _: _raise_loopback(),
     }
     if kind == "intake" and os.geteuid() == 0:
+        steps["reachable"] = _open_the_way
         steps["unprivileged"] = _become_nobody
     steps["limits"] = _set_limits
-    steps["no_new_privileges"] = lambda _: _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    steps["no_new_privileges"] = lambda _: linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
     return steps
 
 
@@ -202,10 +202,12 @@ def _clean_environment(plan: Plan) -> None:
 
 def _leave_network(plan: Plan) -> None:
     uid, gid = os.geteuid(), os.getegid()
-    if uid == 0 and _libc.unshare(_CLONE_NEWNET) == 0:
-        return
+    if uid == 0:
+        with contextlib.suppress(PermissionError):
+            linux.unshare(linux.CLONE_NEWNET)
+            return
     # Without the right to make a network namespace, a user namespace of one's own grants it.
-    _check(_libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET))
+    linux.unshare(linux.CLONE_NEWUSER | linux.CLONE_NEWNET)
     _write("/proc/self/setgroups", "deny")
     _write("/proc/self/uid_map", f"{uid} {uid} 1")
     _write("/proc/self/gid_map", f"{gid} {gid} 1")
@@ -217,6 +219,11 @@ def _raise_loopback() -> None:
         request = struct.pack("16sh14x", b"lo", 0)
         (flags,) = struct.unpack_from("16xh", fcntl.ioctl(sock, _SIOCGIFFLAGS, request))
         fcntl.ioctl(sock, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | _IFF_UP))
+
+
+def _open_the_way(plan: Plan) -> None:
+    make_reachable([plan.scratch, *map(Path, {sys.prefix, sys.base_prefix, *sys.path})])
+    os.chdir(plan.scratch)  # the old one is below a folder that is out of sight now
 
 
 def _become_nobody(plan: Plan) -> None:
@@ -253,12 +260,6 @@ def _mapped_bytes() -> int:
 
 def _write(path: str, text: str) -> None:
     Path(path).write_text(text)
-
-
-def _check(result: int) -> None:
-    if result != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
 
 
 def _step(name: object) -> Step:

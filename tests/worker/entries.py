@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import resource
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -90,6 +92,23 @@ def look_around(channel: Channel, job_dir: Path, kind: str) -> int:
             "own_loopback": _own_loopback(),
         }
     )
+    return 0
+
+
+def list_around(channel: Channel, job_dir: Path, kind: str) -> int:
+    """What is visible of the two folders above the child's own."""
+    (job_dir / "made").write_text("by the child")
+    above = (job_dir.parent, job_dir.parent.parent)
+    beside = {str(folder): sorted(path.name for path in folder.iterdir()) for folder in above}
+    channel.send({"job_dir": str(job_dir), "cwd": str(Path.cwd()), "beside": beside})
+    return 0
+
+
+def import_late(channel: Channel, job_dir: Path, kind: str) -> int:
+    """The standard library and the interpreter are within reach after all that was shut off."""
+    module = importlib.import_module("xmlrpc.client")
+    run = subprocess.run([sys.executable, "-c", "print(6 * 7)"], capture_output=True, check=True)
+    channel.send({"imported": module.__name__, "ran": run.stdout.decode().strip()})
     return 0
 
 

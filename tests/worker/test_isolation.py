@@ -84,16 +84,31 @@ def test_an_intake_child_runs_as_nobody_in_a_folder_that_is_its_own(start: Start
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root can close a folder to the dropped user")
-def test_an_intake_child_works_below_a_folder_that_nobody_may_enter(
+def test_an_intake_child_works_below_folders_that_nobody_may_enter(
     start: Starter, tmp_path: Path
 ) -> None:
-    tmp_path.chmod(0o700)
-    child = Starter(start.host, tmp_path)("look_around", "intake")
-    child.channel.send({"port": 9})
-    assert heard(child)["job_dir"] == "."
+    inner = tmp_path / "data" / "scratch"
+    inner.mkdir(parents=True)
+    (tmp_path / "data" / "secret").write_text("a key")
+    for folder in (tmp_path, tmp_path / "data"):
+        folder.chmod(0o700)
+    child = Starter(start.host, inner)("list_around", "intake")
+    job_dir = next(path for path in inner.iterdir() if path.is_dir())
+    assert heard(child) == {
+        "job_dir": str(job_dir),
+        "cwd": str(job_dir),
+        "beside": {str(inner): [job_dir.name], str(inner.parent): ["scratch"]},
+    }
     assert ended(child).ok
     child.close()
-    assert next(tmp_path.glob("*/made")).read_text() == "by the child"
+    assert (job_dir / "made").read_text() == "by the child"
+    assert (tmp_path / "data" / "secret").read_text() == "a key"
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only an intake child of root changes its user")
+def test_an_intake_child_can_still_import_and_run_python(start: Starter) -> None:
+    child = start("import_late", "intake")
+    assert heard(child) == {"imported": "xmlrpc.client", "ran": "42"}
 
 
 def test_an_intake_child_carries_the_limits_it_was_given(start: Starter) -> None:
