@@ -8,6 +8,7 @@ import struct
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from io import RawIOBase
+from math import prod
 from typing import Any, Final
 
 from service.errors import Invalid, Unsupported
@@ -93,18 +94,15 @@ def _check_tensors(header: dict[str, Any], data_bytes: int) -> None:
 
 
 def _span(name: str, entry: Any) -> tuple[int, int]:
-    try:
-        dtype, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
-        numbers = [*shape, begin, end]
-    except (TypeError, KeyError, ValueError):
-        raise _bad(f"the entry of {name[:80]!r} is malformed") from None
+    match entry:
+        case {"dtype": str(dtype), "shape": [*shape], "data_offsets": [begin, end]}:
+            numbers = [*shape, begin, end]
+        case _:
+            raise _bad(f"the entry of {name[:80]!r} is malformed")
     sane = all(type(n) is int and 0 <= n < 1 << 48 for n in numbers)
     if dtype not in _DTYPE_BITS or not sane or len(shape) > _MAX_RANK:
         raise _bad(f"the entry of {name[:80]!r} is malformed")
-    elements = 1
-    for side in shape:
-        elements *= side
-    if end - begin != elements * _DTYPE_BITS[dtype] // 8:
+    if end - begin != prod(shape) * _DTYPE_BITS[dtype] // 8:
         raise _bad(f"{name[:80]!r} has another size than its shape says")
     return begin, end
 

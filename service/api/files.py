@@ -1,6 +1,9 @@
 """/v1/files and /v1/uploads: bytes on their way in."""
 
 import asyncio
+import contextlib
+import fcntl
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -78,9 +81,9 @@ def list_files(
     return page([file_read(row) for row in rows], limit, [row.name for row in rows])
 
 
-@router.api_route(
+@router.head("/files/{name}", include_in_schema=False)
+@router.get(
     "/files/{name}",
-    methods=["GET", "HEAD"],
     name="get_file",
     summary="Download a file",
     response_class=Response,
@@ -139,9 +142,9 @@ def create_upload(
     return read
 
 
-@router.api_route(
+@router.head("/uploads/{upload_id}", include_in_schema=False)
+@router.get(
     "/uploads/{upload_id}",
-    methods=["GET", "HEAD"],
     name="get_upload",
     summary="How far an upload is",
     responses=problems(404),
@@ -184,27 +187,44 @@ async def append_upload(
 ) -> FileRead | UploadRead:
     """A part from another offset than the upload's is a conflict that says the right one."""
     row = await asyncio.to_thread(_upload, services, upload_id, caller.project)
+    path = services.settings.uploads_dir / row.id
+    with _alone(path):
+        row = await asyncio.to_thread(_upload, services, upload_id, caller.project)
+        _expect_offset(row, offset)
+        length = declared_length(request, row.bytes - offset)
+        await asyncio.to_thread(_cut, path, offset)
+        try:
+            await receive(request, path, length, append=True)
+        finally:
+            # What came before a connection broke counts: that is what resuming is for.
+            held = path.stat().st_size
+            await asyncio.to_thread(_advance, services, upload_id, offset, held)
+        response.headers["Upload-Offset"] = str(held)
+        if held < row.bytes:
+            return await asyncio.to_thread(_upload, services, upload_id, caller.project)
+        response.status_code = 201
+        return await asyncio.to_thread(_complete, services, row, path, caller.project)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the parts of an upload: two requests at once would mix their bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Clash("another request is sending a part", code="upload_busy") from None
+        yield
+
+
+def _expect_offset(row: UploadRead, offset: int) -> None:
     if offset != row.offset:
         raise Clash(
             f"go on at {row.offset}",
             code="wrong_offset",
             headers={"Upload-Offset": str(row.offset)},
         )
-    length = declared_length(request, row.bytes - row.offset)
-    path = services.settings.uploads_dir / upload_id
-    path.parent.mkdir(parents=True, exist_ok=True)
-    await asyncio.to_thread(_cut, path, offset)
-    try:
-        await receive(request, path, length, append=True)
-    finally:
-        # What came before a connection broke counts: that is what resuming is for.
-        held = path.stat().st_size
-        await asyncio.to_thread(_advance, services, upload_id, offset, held)
-    response.headers["Upload-Offset"] = str(held)
-    if held < row.bytes:
-        return await asyncio.to_thread(_upload, services, upload_id, caller.project)
-    response.status_code = 201
-    return await asyncio.to_thread(_complete, services, row, path, caller.project)
 
 
 def _upload(services: Services, upload_id: str, project: str) -> UploadRead:

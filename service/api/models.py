@@ -131,9 +131,9 @@ def get_model_lineage(model_id: str, caller: Reader, services: ServicesDep) -> L
         )
 
 
-@router.api_route(
+@router.head("/{model_id}/content", include_in_schema=False)
+@router.get(
     "/{model_id}/content",
-    methods=["GET", "HEAD"],
     name="get_model_content",
     summary="Download a model",
     response_class=Response,

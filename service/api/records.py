@@ -75,9 +75,9 @@ def get_job_metrics(
     return MetricsRead(data=series)
 
 
-@router.api_route(
+@router.head("/jobs/{job_id}/logs", include_in_schema=False)
+@router.get(
     "/jobs/{job_id}/logs",
-    methods=["GET", "HEAD"],
     name="get_job_logs",
     summary="What the engine printed",
     response_class=Response,
@@ -133,9 +133,9 @@ def list_job_artifacts(job_id: str, caller: Reader, services: ServicesDep) -> Pa
     return page([artifact_read(row) for row in rows], len(rows), [row.id for row in rows])
 
 
-@router.api_route(
+@router.head("/artifacts/{artifact_id}/content", include_in_schema=False)
+@router.get(
     "/artifacts/{artifact_id}/content",
-    methods=["GET", "HEAD"],
     name="get_artifact_content",
     summary="Download an artifact",
     tags=["artifacts"],
@@ -160,9 +160,9 @@ def get_artifact_content(
     return serve(request, of_blob(services.blobs, row.sha256, row.bytes, row.media_type, row.name))
 
 
-@router.api_route(
+@router.head("/jobs/{job_id}/report", include_in_schema=False)
+@router.get(
     "/jobs/{job_id}/report",
-    methods=["GET", "HEAD"],
     name="get_job_report",
     summary="The report of a job",
     response_class=Response,

@@ -1,14 +1,26 @@
 """How a job gets to a worker and back: claim, lease, rescue."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    ScalarSelect,
+    and_,
+    func,
+    insert,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session, aliased
 
 from service.contract.job_errors import JobError
 from service.contract.lifecycle import LEASED, JobStatus
+from service.store.artifacts import ArtifactStore
 from service.store.moves import close_attempt, error_json, move
 from service.store.session import dialect_of, now
 from service.store.tables import (
@@ -21,66 +33,17 @@ from service.store.tables import (
 )
 from service.store.values import Checkpoint, ClaimedJob, ClaimingWorker, Moved
 
-# Rows fetched at once while looking for one that the worker's capabilities cover. They are compared
-# in Python, since the databases have no common operator for "this JSON list is within that one".
-_PAGE: Final = 100
-
 
 def claim(session: Session, worker: ClaimingWorker, lease_s: float) -> ClaimedJob | None:
     """Move the best eligible job to `running` for `worker`. None: nothing for it now.
 
     Best is the highest priority, then the project with the fewest running jobs, then the oldest.
+    One statement finds and moves it; on Postgres it passes over rows that others are claiming.
     """
-    for job_id in _candidates(session, worker):
-        claimed = _take(session, job_id, worker, lease_s)
-        if claimed is not None:
-            return claimed
-    return None
-
-
-def eligible(session: Session) -> ColumnElement[bool]:
-    """Queued, due, and waiting for nothing."""
-    waits = select(DependencyRow.job_id).where(DependencyRow.job_id == JobRow.id).exists()
-    return and_(JobRow.status == "queued", JobRow.next_run_at <= now(session), ~waits)
-
-
-def _candidates(session: Session, worker: ClaimingWorker) -> Iterator[str]:
-    other = aliased(JobRow)
-    running = (
-        select(func.count())
-        .select_from(other)
-        .where(other.project == JobRow.project, other.status.in_(sorted(LEASED)))
-        .correlate(JobRow)
-        .scalar_subquery()
-    )
-    query = (
-        select(JobRow.id, JobRow.requires)
-        .where(eligible(session))
-        .order_by(JobRow.priority.desc(), running, JobRow.id)
-        .execution_options(yield_per=_PAGE)
-    )
-    if worker.device == "cpu":
-        query = query.where(JobRow.device != "cuda")
-    for job_id, requires in session.execute(query):
-        if worker.capabilities.issuperset(requires) and _lock(session, job_id):
-            yield job_id
-
-
-def _lock(session: Session, job_id: str) -> bool:
-    """False where another worker is taking it this moment; SQLite has one writer anyway."""
-    if dialect_of(session) == "sqlite":
-        return True
-    lock = select(JobRow.id).where(JobRow.id == job_id, JobRow.status == "queued")
-    return session.execute(lock.with_for_update(skip_locked=True)).first() is not None
-
-
-def _take(
-    session: Session, job_id: str, worker: ClaimingWorker, lease_s: float
-) -> ClaimedJob | None:
     moment = now(session)
     row = move(
         session,
-        job_id,
+        _best(session, worker),
         "running",
         {"queued"},
         moment,
@@ -97,13 +60,53 @@ def _take(
         return None
     session.execute(
         insert(AttemptRow).values(
-            job_id=job_id,
+            job_id=row.id,
             run=row.run,
             attempt=row.attempt,
             worker_id=worker.id,
             started_at=moment,
         )
     )
+    return _claimed(session, row)
+
+
+def _best(session: Session, worker: ClaimingWorker) -> ScalarSelect[str]:
+    other = aliased(JobRow)
+    running = (
+        select(other.project, func.count().label("jobs"))
+        .where(other.status.in_(sorted(LEASED)))
+        .group_by(other.project)
+        .subquery()
+    )
+    query = (
+        select(JobRow.id)
+        .outerjoin(running, running.c.project == JobRow.project)
+        .where(eligible(session), _covered(session, worker.capabilities))
+        .order_by(JobRow.priority.desc(), func.coalesce(running.c.jobs, 0), JobRow.id)
+        .limit(1)
+        .with_for_update(of=JobRow, skip_locked=True)
+    )
+    if worker.device == "cpu":
+        query = query.where(JobRow.device != "cuda")
+    return query.scalar_subquery()
+
+
+def _covered(session: Session, capabilities: frozenset[str]) -> ColumnElement[bool]:
+    """Whether the worker has all that the job requires."""
+    tokens = sorted(capabilities)
+    if dialect_of(session) == "postgresql":
+        return type_coerce(JobRow.requires, JSONB).contained_by(tokens)
+    required = func.json_each(JobRow.requires).table_valued("value")
+    return ~select(required.c.value).where(required.c.value.not_in(tokens)).exists()
+
+
+def eligible(session: Session) -> ColumnElement[bool]:
+    """Queued, due, and waiting for nothing."""
+    waits = select(DependencyRow.job_id).where(DependencyRow.job_id == JobRow.id).exists()
+    return and_(JobRow.status == "queued", JobRow.next_run_at <= now(session), ~waits)
+
+
+def _claimed(session: Session, row: JobRow) -> ClaimedJob:
     assert row.lease_until is not None
     return ClaimedJob(
         id=row.id,
@@ -123,13 +126,7 @@ def _take(
 
 def _checkpoint(session: Session, row: JobRow) -> Checkpoint | None:
     """The newest of the job's own, else the one that a retry starts from."""
-    own = (
-        select(ArtifactRow)
-        .where(ArtifactRow.job_id == row.id, ArtifactRow.kind == "checkpoint")
-        .order_by(ArtifactRow.id.desc())
-        .limit(1)
-    )
-    artifact = session.execute(own).scalar_one_or_none()
+    artifact = next(iter(ArtifactStore(session).checkpoints(row.id)), None)
     if artifact is None and row.resume_from is not None:
         artifact = session.get(ArtifactRow, row.resume_from)
     if artifact is None:
