@@ -34,7 +34,9 @@ class ArtifactStore:
         query = select(ArtifactRow).where(
             ArtifactRow.job_id == job_id, ArtifactRow.kind == "checkpoint"
         )
-        return self._session.scalars(query.order_by(ArtifactRow.id.desc())).all()
+        # ids made in one millisecond do not tell which came first
+        newest = (ArtifactRow.created_at.desc(), ArtifactRow.step.desc(), ArtifactRow.id.desc())
+        return self._session.scalars(query.order_by(*newest)).all()
 
     def named(self, job_id: str, name: str) -> ArtifactRow | None:
         """The artifact of a job by file name."""

@@ -95,7 +95,8 @@ def _covered(session: Session, capabilities: frozenset[str]) -> ColumnElement[bo
     """Whether the worker has all that the job requires."""
     tokens = sorted(capabilities)
     if dialect_of(session) == "postgresql":
-        return type_coerce(JobRow.requires, JSONB).contained_by(tokens)
+        within: ColumnElement[bool] = type_coerce(JobRow.requires, JSONB).contained_by(tokens)
+        return within
     required = func.json_each(JobRow.requires).table_valued("value")
     return ~select(required.c.value).where(required.c.value.not_in(tokens)).exists()
 

@@ -8,6 +8,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from service.contract.lifecycle import LEASED, JobStatus
+from service.store.artifacts import ArtifactStore
 from service.store.dependencies import break_, resolve
 from service.store.model_rows import insert_model
 from service.store.moves import FRESH, add_events, close_attempt, error_json, move
@@ -87,13 +88,8 @@ def add_checkpoint(session: Session, job_id: str, run: int, artifact: NewArtifac
     if held is None:
         return False
     insert_artifact(session, job_id, held.project, artifact)
-    old = session.execute(
-        select(ArtifactRow.id)
-        .where(ArtifactRow.job_id == job_id, ArtifactRow.kind == "checkpoint")
-        .order_by(ArtifactRow.id.desc())
-        .offset(KEPT_CHECKPOINTS)
-    ).scalars()
-    session.execute(delete(ArtifactRow).where(ArtifactRow.id.in_(list(old))))
+    old = ArtifactStore(session).checkpoints(job_id)[KEPT_CHECKPOINTS:]
+    session.execute(delete(ArtifactRow).where(ArtifactRow.id.in_([row.id for row in old])))
     told = {"id": artifact.id, "step": artifact.step, "bytes": artifact.bytes}
     _tell(session, job_id, [NewEvent("checkpoint", told)])
     return True

@@ -23,7 +23,8 @@ class seconds_between(FunctionElement[float]):  # noqa: N801 - reads as the func
 @compiles(seconds_between, "sqlite")
 def _seconds_on_sqlite(element: Any, compiler: SQLCompiler, **options: Any) -> str:
     start, end = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"max(0.0, (julianday({end}) - julianday({start})) * 86400.0)"
+    # SQLite counts whole milliseconds; days in floating point blur them
+    return f"max(0.0, round((julianday({end}) - julianday({start})) * 86400.0, 3))"
 
 
 @compiles(seconds_between, "postgresql")
