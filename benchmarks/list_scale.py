@@ -42,7 +42,7 @@ def _compare(few: AppOnSqlite, many: AppOnSqlite, page: int, rounds: int) -> tup
             start = time.perf_counter()
             answer = app.client.get("/v1/jobs", params={"limit": _PAGE, **cursors[app]})
             elapsed = time.perf_counter() - start
-            assert answer.status_code == 200 and len(answer.json()["data"]) == _PAGE
+            assert len(answer.raise_for_status().json()["data"]) == _PAGE
             if turn >= 5:
                 times[app].append(elapsed)
     ratios = [b / a for a, b in zip(times[few], times[many], strict=True)]

@@ -34,17 +34,21 @@ FORBIDDEN_METHODS: Final = {
 def findings(source: str) -> Iterator[tuple[int, str]]:
     """(line, what is wrong) for each unsafe call or import in Python source."""
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [node.module or ""]
-        else:
-            names = []
-        for name in names:
-            if name.partition(".")[0] in FORBIDDEN_MODULES:
-                yield node.lineno, f"import of {name}: it runs what it reads"
-        if isinstance(node, ast.Call):
-            yield from _call(node)
+        match node:
+            case ast.Import(names=aliases):
+                yield from _imports(node.lineno, [alias.name for alias in aliases])
+            case ast.ImportFrom(module=str(module)):
+                yield from _imports(node.lineno, [module])
+            case ast.Call():
+                yield from _call(node)
+            case _:
+                pass
+
+
+def _imports(line: int, names: list[str]) -> Iterator[tuple[int, str]]:
+    for name in names:
+        if name.partition(".")[0] in FORBIDDEN_MODULES:
+            yield line, f"import of {name}: it runs what it reads"
 
 
 def _call(node: ast.Call) -> Iterator[tuple[int, str]]:

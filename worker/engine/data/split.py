@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -137,5 +136,5 @@ def _digest(splits: Mapping[str, Split]) -> str:
         for letter, tensor in (("x", split.x), ("y", split.y)):
             array = tensor.contiguous().numpy()
             digest.update(f"{name}_{letter}:{array.dtype.str}:{array.shape}:".encode())
-            digest.update(array.reshape(-1).view(np.uint8))
+            digest.update(array.data)
     return digest.hexdigest()

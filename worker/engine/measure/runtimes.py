@@ -120,7 +120,7 @@ def export_onnx(loaded: LoadedModel) -> bytes:
     """The model as one ONNX file, batch size dynamic: "input" to "logits"."""
     # A batch of one would be baked into the graph.
     example = _inputs(loaded, 2)
-    module = loaded.module.to("cpu", memory_format=torch.contiguous_format).eval()
+    module = loaded.module.to(memory_format=torch.contiguous_format).cpu().eval()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns of its own internals

@@ -1,0 +1,30 @@
+"""The embedded stack, as a newcomer starts it, once for all flow tests."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from modelpress import Client
+from service.embedded import Stack
+from tests.waiting import wait_until
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    # A short path: unix sockets have no room for pytest's.
+    folder = Path(tempfile.mkdtemp(prefix="mp-"))
+    try:
+        with Stack(folder, port=0) as running:
+            yield running
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def client(stack: Stack) -> Iterator[Client]:
+    with Client(stack.url, stack.key) as connected:
+        wait_until(lambda: bool(connected.workers()), 60, "the worker to register")
+        yield connected
