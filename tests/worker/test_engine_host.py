@@ -162,8 +162,8 @@ def test_a_module_that_does_not_import_is_reported_and_stops_nothing(tmp_path: P
         }
 
 
-def test_torch_works_in_a_child_after_the_fork(tmp_path: Path) -> None:
-    with EngineHost(tmp_path, preload=("torch",)) as host:
+def test_torch_works_in_a_child_of_a_server_with_everything_loaded(tmp_path: Path) -> None:
+    with EngineHost(tmp_path) as host:
         host.wait_ready(120)
         assert host.missing == {}
         threads = Path(f"/proc/{host.server_pid}/task")
