@@ -1,7 +1,6 @@
 """Events: as a list, and as streams (WHATWG server-sent events)."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Final
 
@@ -9,21 +8,18 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from service.api.deps import Limit, Reader, ServicesDep, problems
-from service.api.feed import Event, Feed, Subscription
-from service.api.schemas import event_read, job_read, page
+from service.api.feed import Event, Feed, Item, Subscription, Tick
+from service.api.schemas import event_read, page
 from service.contract.lifecycle import TERMINAL
 from service.contract.wire import EventRead, Page
 from service.services import Services
-from service.store.errors import DatabaseUnavailable
 from service.store.events import EventStore
 from service.store.jobs import JobStore
-from service.store.session import now
-from service.store.values import JobFilter
 
 router = APIRouter(prefix="/v1", tags=["events"])
 
-_PROGRESS_S: Final = 0.5
 _KEEP_ALIVE_S: Final = 15.0
+_STILL_HERE: Final = ": still here\n\n"
 _STREAM_HEADERS: Final = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 LastEventId = Annotated[
@@ -105,55 +101,59 @@ async def _job_stream(
     services: Services, feed: Feed, job_id: str, project: str, seen: int
 ) -> AsyncIterator[str]:
     async with feed.subscribe(project, job_id) as subscription:
-        shown: str | None = None
-        while True:
-            past = await asyncio.to_thread(_past, services, job_id, seen)
-            for event in past:
-                seen = event.id
-                yield _frame(event.type, event.model_dump_json(), event.id)
-                if event.type == "state" and event.data.get("status") in TERMINAL:
-                    return
-            progress = await asyncio.to_thread(_progress, services, job_id, project)
-            if progress is not None and progress != shown:
-                shown = progress
-                yield _frame("progress", progress)
-            elif not past:
-                yield ": still here\n\n"
-            await _next(subscription, _PROGRESS_S if progress else _KEEP_ALIVE_S)
-            if feed.closing.is_set():
-                return
+        items: list[Item] = [None]  # the past first, then whatever the feed tells
+        shown = [tick for tick in feed.ticks(project) if tick.job_id == job_id]
+        while not feed.closing.is_set():
+            if any(not isinstance(item, Tick) for item in items):
+                async for event in _replayed(services, job_id, seen):
+                    seen = event.id
+                    yield _frame(event.type, event.model_dump_json(), event.id)
+                    if event.type == "state" and event.data.get("status") in TERMINAL:
+                        return
+            for tick in [*shown, *(item for item in items if isinstance(item, Tick))]:
+                yield _frame("progress", tick.data)
+            if not items:
+                yield _STILL_HERE
+            shown = []
+            items = await _next(subscription)
 
 
 async def _project_stream(
     services: Services, feed: Feed, project: str, seen: int | None
 ) -> AsyncIterator[str]:
     async with feed.subscribe(project) as subscription:
-        yield ": here\n\n"
+        yield _STILL_HERE
         if seen is not None:
             for event in await asyncio.to_thread(_past_of_all, services, project, seen):
                 yield _frame(event.type, event.model_dump_json(), event.id)
-        quiet_since = time.monotonic()
-        shown: dict[str, str] = {}
+        for tick in feed.ticks(project):
+            yield _frame("progress", tick.data)
         while not feed.closing.is_set():
-            for item in await _next(subscription, _PROGRESS_S):
-                if item is None:
-                    return  # too slow, or closing: the client comes back with Last-Event-ID
-                quiet_since = time.monotonic()
-                yield _frame(item.read.type, item.read.model_dump_json(), item.global_id)
-            for job_id, progress in (await asyncio.to_thread(_running, services, project)).items():
-                if shown.get(job_id) != progress:
-                    shown[job_id] = progress
-                    quiet_since = time.monotonic()
-                    yield _frame("progress", progress)
-            if time.monotonic() - quiet_since > _KEEP_ALIVE_S:
-                quiet_since = time.monotonic()
-                yield ": still here\n\n"
+            items = await _next(subscription)
+            if not items:
+                yield _STILL_HERE
+            for item in items:
+                match item:
+                    case None:
+                        return  # too slow, or closing: the client comes back with Last-Event-ID
+                    case Tick():
+                        yield _frame("progress", item.data)
+                    case Event():
+                        yield _frame(item.read.type, item.read.model_dump_json(), item.global_id)
 
 
-async def _next(subscription: Subscription, timeout_s: float) -> list[Event | None]:
-    """What has happened, as soon as something has; nothing when the time is up."""
+async def _replayed(services: Services, job_id: str, seen: int) -> AsyncIterator[EventRead]:
+    """All events after `seen`, a batch at a time."""
+    while batch := await asyncio.to_thread(_past, services, job_id, seen):
+        for event in batch:
+            yield event
+        seen = batch[-1].id
+
+
+async def _next(subscription: Subscription) -> list[Item]:
+    """What has happened, as soon as something has; nothing when it is time for a sign of life."""
     try:
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout(_KEEP_ALIVE_S):
             happened = [await subscription.queue.get()]
     except TimeoutError:
         return []
@@ -171,30 +171,6 @@ def _past_of_all(services: Services, project: str, after: int) -> list[EventRead
     with services.database.read() as session:
         rows = EventStore(session).since(after, project)
         return [event_read(row, of_all=True) for row in rows]
-
-
-def _progress(services: Services, job_id: str, project: str) -> str | None:
-    """Where a running job is, as JSON."""
-    try:
-        with services.database.read() as session:
-            row = JobStore(session).get(job_id, project)
-            if row.status != "running":
-                return None
-            read = job_read(
-                session, row, now(session), services.settings.lease_s, with_result=False
-            )
-    except DatabaseUnavailable:
-        return None
-    if read.progress is None:
-        return None
-    return f'{{"job":"{job_id}","progress":{read.progress.model_dump_json()}}}'
-
-
-def _running(services: Services, project: str) -> dict[str, str]:
-    with services.database.read() as session:
-        rows = JobStore(session).list(JobFilter(project, status="running"), 100)
-    found = {row.id: _progress(services, row.id, project) for row in rows}
-    return {job_id: progress for job_id, progress in found.items() if progress is not None}
 
 
 def _frame(kind: str, data: str, event_id: int | None = None) -> str:

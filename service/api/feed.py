@@ -2,23 +2,28 @@
 
 import asyncio
 import contextlib
+import itertools
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Set
 from dataclasses import dataclass, field
 from typing import Final
 
-from service.api.schemas import event_read
+from service.api.schemas import event_read, progress_read
 from service.contract.wire import EventRead
 from service.store.errors import DatabaseUnavailable
 from service.store.events import EventStore
-from service.store.session import Database
+from service.store.jobs import JobStore
+from service.store.session import Database, now
+from service.store.values import JobFilter
 
 log = logging.getLogger(__name__)
 
 _POLL_S: Final = 0.2
 _OVERLAP: Final = 200  # ids re-read each time: on Postgres a smaller id may commit later
 _CAPACITY: Final = 1000
+_TICK_EVERY: Final = 3  # polls between two looks at the progress of running jobs
+_MAX_RUNNING: Final = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,13 +36,26 @@ class Event:
     read: EventRead
 
 
+@dataclass(frozen=True)
+class Tick:
+    """Where a running job is: not kept, and so without a number."""
+
+    project: str
+    job_id: str
+    data: str
+    """JSON."""
+
+
+Item = Event | Tick | None
+
+
 @dataclass(eq=False)
 class Subscription:
     """What one stream waits on. A reader too slow for its queue is told so by None."""
 
     project: str
     job_id: str | None
-    queue: asyncio.Queue[Event | None] = field(default_factory=lambda: asyncio.Queue(_CAPACITY))
+    queue: asyncio.Queue[Item] = field(default_factory=lambda: asyncio.Queue(_CAPACITY))
 
 
 class Feed:
@@ -49,6 +67,7 @@ class Feed:
         self._wanted = asyncio.Event()
         self._seen: OrderedDict[int, None] = OrderedDict()
         self._last_id = 0
+        self._ticks: dict[str, Tick] = {}
         self._task: asyncio.Task[None] | None = None
         self.closing = asyncio.Event()
 
@@ -90,25 +109,48 @@ class Feed:
             if not self._subscriptions:
                 self._wanted.clear()
 
+    def ticks(self, project: str) -> list[Tick]:
+        """Where the project's running jobs were when last looked at."""
+        return [tick for tick in self._ticks.values() if tick.project == project]
+
     async def _run(self) -> None:
-        while True:
+        for turn in itertools.count():
             await self._wanted.wait()
             try:
                 for event in await asyncio.to_thread(self._poll):
-                    self._fan_out(event)
+                    self._fan_out(event, event.project, event.read.job)
+                if turn % _TICK_EVERY == 0:
+                    await self._tick()
             except DatabaseUnavailable as error:
                 log.warning("event feed: the database does not answer (%s)", error)
             except Exception:  # a task that dies would leave every stream silent
                 log.exception("event feed failed")
             await asyncio.sleep(_POLL_S)
 
-    def _fan_out(self, event: Event) -> None:
+    async def _tick(self) -> None:
+        projects = {subscription.project for subscription in self._subscriptions}
+        before, self._ticks = self._ticks, await asyncio.to_thread(self._running, projects)
+        for job_id, tick in self._ticks.items():
+            if before.get(job_id) != tick:
+                self._fan_out(tick, tick.project, job_id)
+
+    def _fan_out(self, item: Event | Tick, project: str, job_id: str) -> None:
         for subscription in list(self._subscriptions):
-            if subscription.project == event.project and subscription.job_id in (
-                None,
-                event.read.job,
-            ):
-                _offer(subscription, event)
+            if subscription.project == project and subscription.job_id in (None, job_id):
+                _offer(subscription, item)
+
+    def _running(self, projects: Set[str]) -> dict[str, Tick]:
+        found: dict[str, Tick] = {}
+        with self._database.read() as session:
+            moment = now(session)
+            for project in sorted(projects):
+                chosen = JobFilter(project, status="running")
+                for row in JobStore(session).list(chosen, _MAX_RUNNING):
+                    progress = progress_read(row, moment)
+                    if progress is not None:
+                        data = f'{{"job":"{row.id}","progress":{progress.model_dump_json()}}}'
+                        found[row.id] = Tick(project, row.id, data)
+        return found
 
     def _newest(self) -> int:
         with self._database.read() as session:
@@ -130,7 +172,7 @@ class Feed:
         return fresh
 
 
-def _offer(subscription: Subscription, event: Event | None) -> None:
+def _offer(subscription: Subscription, event: Item) -> None:
     queue = subscription.queue
     if queue.full():
         queue.get_nowait()

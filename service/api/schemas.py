@@ -64,7 +64,7 @@ def job_read(
         labels=row.labels,
         project=row.project,
         spec=SPECS.validate_python(row.spec),
-        progress=_progress(row, moment),
+        progress=progress_read(row, moment),
         waiting_for=tuple(JobStore(session).waiting_for(row, alive_s)),
         attempt=row.attempt,
         max_attempts=row.max_attempts,
@@ -93,7 +93,8 @@ def _clock(seconds: float, since: datetime | None, moment: datetime, runs: bool)
     return round(seconds, 3)
 
 
-def _progress(row: JobRow, moment: datetime) -> Progress | None:
+def progress_read(row: JobRow, moment: datetime) -> Progress | None:
+    """How far a job is; None before it has started."""
     if row.progress_phase is None:
         return None
     step, total = row.progress_step, row.progress_total

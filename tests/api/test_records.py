@@ -1,5 +1,6 @@
 """What jobs leave and what the service tells of itself."""
 
+import json
 import subprocess
 import sys
 from typing import Any
@@ -140,6 +141,24 @@ def test_a_stream_shows_what_happens_while_it_is_open(service: Service) -> None:
                 with service.database.transaction() as session:
                     JobStore(session).finish(job, claimed.run, error)
     assert seen == ["id: 1", "id: 2", "id: 3"]
+
+
+def test_a_stream_tells_how_far_a_running_job_is(service: Service) -> None:
+    job = service.http.post("/v1/jobs", json=TRAIN).json()["id"]
+    claimed = service.claim()
+    with service.database.transaction() as session:
+        JobStore(session).record(job, claimed.run, progress=JobProgress(25, 100, "training"))
+    told = None
+    headers = {"accept": "text/event-stream"}
+    with service.http.stream("GET", f"/v1/jobs/{job}/events", headers=headers) as stream:
+        for line in stream.iter_lines():
+            if line.startswith("data: ") and told == "progress":
+                body = json.loads(line.removeprefix("data: "))
+                assert (body["job"], body["progress"]["fraction"]) == (job, 0.25)
+                with service.database.transaction() as session:
+                    error = Failed(JobError.of("diverged", "loss is not finite"))
+                    JobStore(session).finish(job, claimed.run, error)
+            told = line.removeprefix("event: ") if line.startswith("event: ") else told
 
 
 def test_capabilities_workers_and_queue_tell_of_the_workers_alive(service: Service) -> None:
