@@ -185,10 +185,15 @@ def _cli(command: str) -> list[str]:
 def _environment(data_dir: Path, broker_socket: Path) -> dict[str, str]:
     """Ours, pointed at the folder: addresses of a production installation do not leak in."""
     kept = {name: value for name, value in os.environ.items() if name not in _REMOTE}
-    return kept | {
-        "MODELPRESS_DATA_DIR": str(data_dir),
-        "MODELPRESS_BROKER_URL": f"redis+socket://{broker_socket}?virtual_host=0",
-    }
+    for_people = {"MODELPRESS_LOG_FORMAT": "console"}
+    return (
+        for_people
+        | kept
+        | {
+            "MODELPRESS_DATA_DIR": str(data_dir),
+            "MODELPRESS_BROKER_URL": f"redis+socket://{broker_socket}?virtual_host=0",
+        }
+    )
 
 
 def _make_private(data_dir: Path) -> None:

@@ -2,8 +2,8 @@
 
 import queue
 import threading
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -17,18 +17,23 @@ from rich.progress import (
 from service.client import ClientError, Event, Job
 from service.contract.lifecycle import TERMINAL
 
+_CHECK_S: Final = 1.0
+
 
 class _Display(Protocol):
     def show(self, title: str, event: Event) -> None: ...
 
 
-def follow(jobs: Mapping[str, Job], console: Console) -> None:
+def follow(
+    jobs: Mapping[str, Job], console: Console, *, check: Callable[[], None] = lambda: None
+) -> None:
     """Show jobs, by title, until all of them have ended.
 
-    Raises the first `JobEnded` met, or whatever else went wrong. Ctrl-C leaves the jobs running.
+    `check` is called about once a second and may raise to stop waiting. Raises the first
+    `JobEnded` met, or whatever else went wrong. Ctrl-C leaves the jobs running.
     """
     if not console.is_terminal:
-        _follow(jobs, _Lines(console))
+        _follow(jobs, _Lines(console), check)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -38,10 +43,10 @@ def follow(jobs: Mapping[str, Job], console: Console) -> None:
         TextColumn("{task.fields[note]}", style="dim"),
     )
     with Progress(*columns, console=console) as progress:
-        _follow(jobs, _Bars(progress, list(jobs)))
+        _follow(jobs, _Bars(progress, list(jobs)), check)
 
 
-def _follow(jobs: Mapping[str, Job], display: _Display) -> None:
+def _follow(jobs: Mapping[str, Job], display: _Display, check: Callable[[], None]) -> None:
     """Each job has a thread that listens; this one draws, so that Ctrl-C is heard at once."""
     heard: queue.Queue[tuple[str, Event | ClientError | None]] = queue.Queue()
 
@@ -57,7 +62,11 @@ def _follow(jobs: Mapping[str, Job], display: _Display) -> None:
     failures: list[ClientError] = []
     running = len(jobs)
     while running:
-        title, said = heard.get()
+        try:
+            title, said = heard.get(timeout=_CHECK_S)
+        except queue.Empty:
+            check()
+            continue
         if isinstance(said, Event):
             display.show(title, said)
             continue
