@@ -114,9 +114,7 @@ def _start_queue(settings: Settings, services: Services, stack: contextlib.ExitS
     stack.callback(relay.close)
     sweep.start()
     stack.callback(sweep.close)
-    probe = JobQueue(settings.broker)  # its own connections: the relay's are the relay's
-    stack.callback(probe.close)
-    return replace(services, relay=relay, broker_reachable=probe.reachable)
+    return replace(services, relay=relay, broker_reachable=lambda: broker_answers(settings.broker))
 
 
 def _blobs(settings: Settings) -> BlobStore:

@@ -5,10 +5,14 @@ late changes nothing, so publishing is tried once, quickly, and never retried he
 """
 
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from celery import Celery
 from kombu.exceptions import OperationalError
+from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 TASK: Final = "modelpress.run"
 DEFAULT_QUEUE: Final = "default"
@@ -65,26 +69,28 @@ class JobQueue:
         except (OperationalError, RedisError, OSError) as error:
             raise QueueUnavailable(str(error)) from error
 
-    def reachable(self, timeout_s: float = 0.5) -> bool:
-        """Whether the broker answers within `timeout_s`."""
-        options: dict[str, Any] = {
-            "socket_timeout": timeout_s,
-            "socket_connect_timeout": timeout_s,
-            "max_retries": 0,
-        }
-        connection = self._app.connection_for_write(
-            connect_timeout=timeout_s, transport_options=options
-        )
-        try:
-            connection.ensure_connection(
-                max_retries=1, timeout=timeout_s, reraise_as_library_errors=False
-            )
-            return bool(connection.default_channel.client.ping())
-        except Exception:  # a probe: whatever went wrong, the answer is no
-            return False
-        finally:
-            connection.release()
-
     def close(self) -> None:
         """Drop the connections."""
         self._app.close()
+
+
+def broker_answers(broker_url: str, timeout_s: float = 0.5) -> bool:
+    """Whether the broker answers within about `timeout_s`: one try, on a connection of its own."""
+    try:
+        client = _probe(broker_url, timeout_s)
+        with client:
+            return bool(client.ping())
+    except (RedisError, OSError):
+        return False
+
+
+def _probe(broker_url: str, timeout_s: float) -> Redis:
+    options: dict[str, Any] = {
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    parts = urlsplit(broker_url)
+    if parts.scheme == "redis+socket":  # Celery's spelling
+        return Redis(unix_socket_path=parts.path, **options)
+    return Redis.from_url(broker_url, **options)

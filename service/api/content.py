@@ -11,7 +11,9 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from service.blobs import BlobStore, attachment
 from service.errors import BadRange
 
-_RANGE: Final = re.compile(r"^bytes=(\d*)-(\d*)$")
+_RANGE: Final = re.compile(
+    r"^bytes=(\d{0,18})-(\d{0,18})$"
+)  # a longer number means no bytes of ours
 _URL_S: Final = 3600
 
 
@@ -87,6 +89,8 @@ def _wanted(request: Request, size: int, etag: str) -> tuple[int, int, bool]:
     if found is None or (if_range is not None and if_range != etag) or found.groups() == ("", ""):
         return 0, size, False
     first, last = found.groups()
+    if first and last and int(last) < int(first):
+        return 0, size, False  # not a range at all, and so ignored (RFC 9110, 14.1.1)
     if first == "":
         start, end = max(0, size - int(last)), size
     else:

@@ -1,15 +1,17 @@
 """/v1/datasets: register and read."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
 
 from service.api.deps import After, Limit, Reader, ServicesDep, Writer, problems
-from service.api.prefer import wait_seconds
-from service.api.resources import name_of, uploaded, wait_until_checked
+from service.api.prefer import settled, wait_seconds
+from service.api.resources import name_of, uploaded
 from service.api.schemas import dataset_read, page
 from service.contract.wire import DatasetCreate, DatasetRead, Page
 from service.peek import check_archive
+from service.services import Services
 from service.store.datasets import DatasetStore
 from service.store.values import NewDataset
 
@@ -23,7 +25,7 @@ router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
     summary="Register uploaded data",
     responses={201: {"description": "`ready` within the wait."}, **problems(404, 409, 413, 415)},
 )
-def register_dataset(
+async def register_dataset(
     asked: DatasetCreate,
     response: Response,
     caller: Writer,
@@ -33,8 +35,22 @@ def register_dataset(
     ] = None,
 ) -> DatasetRead:
     """What headers show is checked at once; a worker reads it and writes it anew."""
+    read = await asyncio.to_thread(_register, services, caller.project, asked)
+    if wait_s := wait_seconds(prefer):
+        read = await settled(
+            read,
+            lambda: _read_again(services, read.id),
+            lambda dataset: dataset.status != "checking",
+            wait_s,
+        )
+    response.headers["Location"] = f"/v1/datasets/{read.id}"
+    response.status_code = 201 if read.status == "ready" else 202
+    return read
+
+
+def _register(services: Services, project: str, asked: DatasetCreate) -> DatasetRead:
     with services.database.read() as session:
-        file = uploaded(session, caller.project, asked.file)
+        file = uploaded(session, project, asked.file)
     check_archive(file.bytes, lambda start, end: services.blobs.open(file.sha256, start, end))
     dataset = NewDataset(
         name=name_of(asked.name, asked.file),
@@ -45,14 +61,12 @@ def register_dataset(
         seed=asked.seed,
     )
     with services.database.transaction() as session:
-        read = dataset_read(DatasetStore(session).add(caller.project, dataset))
-    if wait_s := wait_seconds(prefer):
-        read = wait_until_checked(
-            services.database, lambda s: dataset_read(DatasetStore(s).get(dataset.id)), wait_s
-        )
-    response.headers["Location"] = f"/v1/datasets/{dataset.id}"
-    response.status_code = 201 if read.status == "ready" else 202
-    return read
+        return dataset_read(DatasetStore(session).add(project, dataset))
+
+
+def _read_again(services: Services, dataset_id: str) -> DatasetRead:
+    with services.database.read() as session:
+        return dataset_read(DatasetStore(session).get(dataset_id))
 
 
 @router.get("", name="list_datasets", summary="List datasets", responses=problems())

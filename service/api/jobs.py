@@ -1,9 +1,9 @@
 """/v1/jobs: submit, read, steer."""
 
+import asyncio
 import hashlib
-import time
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Header, Query, Request, Response
 from sqlalchemy.orm import Session
@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse
 
 from service import jobs as rules
 from service.api.deps import After, Limit, Reader, ServicesDep, Writer, problems
-from service.api.prefer import wait_seconds
+from service.api.prefer import settled, wait_seconds
 from service.api.schemas import job_read, page
 from service.contract.lifecycle import TERMINAL, JobStatus
 from service.contract.specs import JobKind, JobSpec
@@ -25,8 +25,6 @@ from service.store.tables import JobRow
 from service.store.values import JobFilter
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
-
-_POLL_S: Final = 0.1
 
 IdempotencyKey = Annotated[
     str | None,
@@ -50,7 +48,7 @@ IdempotencyKey = Annotated[
         **problems(400, 404, 409, 413, 415),
     },
 )
-def submit_job(
+async def submit_job(
     spec: Annotated[JobSpec, Body()],
     request: Request,
     response: Response,
@@ -64,19 +62,22 @@ def submit_job(
 ) -> JobRead | Validated:
     """Queues a job and answers at once. A field that names a model takes a job's id as well: the
     model that job will make. Chains are submitted at once and run in order."""
-    wait_s = wait_seconds(prefer)
     if validate_only:
-        with services.database.read() as session:
-            rules.check(session, spec, caller.project)
+        await asyncio.to_thread(_validate, services, caller.project, spec)
         response.status_code = 200
         return Validated(spec=spec)
-    read, created = _submit_once(services, caller.project, spec, key)
+    read, created = await asyncio.to_thread(_submit_once, services, caller.project, spec, key)
     if created:
         services.nudge(spec.device, read.id)
     else:
         response.headers["Idempotency-Replayed"] = "true"
-    if wait_s:
-        read = _wait(services, read, wait_s)
+    if wait_s := wait_seconds(prefer):
+        read = await settled(
+            read,
+            lambda: _read_again(services, read.id),
+            lambda job: job.status in TERMINAL,
+            wait_s,
+        )
         response.headers["Preference-Applied"] = f"wait={wait_s:g}"
     response.headers["Location"] = f"/v1/jobs/{read.id}"
     if wait_s and read.status in TERMINAL:
@@ -84,6 +85,11 @@ def submit_job(
     else:
         response.headers["Retry-After"] = "1"
     return read
+
+
+def _validate(services: Services, project: str, spec: JobSpec) -> None:
+    with services.database.read() as session:
+        rules.check(session, spec, project)
 
 
 def _submit_once(
@@ -117,13 +123,9 @@ def _submit_once(
         return read, True
 
 
-def _wait(services: Services, read: JobRead, wait_s: float) -> JobRead:
-    deadline = time.monotonic() + wait_s
-    while read.status not in TERMINAL and time.monotonic() < deadline:
-        time.sleep(_POLL_S)
-        with services.database.read() as session:
-            read = _read(services, session, JobStore(session).get(read.id, read.project))
-    return read
+def _read_again(services: Services, job_id: str) -> JobRead:
+    with services.database.read() as session:
+        return _read(services, session, JobStore(session).get(job_id))
 
 
 def _read(services: Services, session: Session, row: JobRow) -> JobRead:

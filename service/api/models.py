@@ -1,13 +1,14 @@
 """/v1/models: register, read, download."""
 
+import asyncio
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from service.api.content import Content, of_blob, redirect_to, serve
 from service.api.deps import After, Limit, Reader, ServicesDep, Writer, problems
-from service.api.prefer import wait_seconds
-from service.api.resources import name_of, uploaded, wait_until_checked
+from service.api.prefer import settled, wait_seconds
+from service.api.resources import name_of, uploaded
 from service.api.schemas import model_read, page
 from service.contract.wire import LineageRead, ModelCreate, ModelRead, Normalisation, Page
 from service.errors import Clash, Invalid, Missing
@@ -41,7 +42,7 @@ _FILE_OF: Final[dict[str, str]] = {
     summary="Register uploaded weights",
     responses={201: {"description": "`ready` within the wait."}, **problems(404, 409, 413, 415)},
 )
-def register_model(
+async def register_model(
     asked: ModelCreate,
     response: Response,
     caller: Writer,
@@ -51,6 +52,20 @@ def register_model(
     ] = None,
 ) -> ModelRead:
     """What headers show is checked at once; a worker looks inside. Jobs may name it already."""
+    read = await asyncio.to_thread(_register, services, caller.project, asked)
+    if wait_s := wait_seconds(prefer):
+        read = await settled(
+            read,
+            lambda: _read_again(services, read.id),
+            lambda model: model.status != "checking",
+            wait_s,
+        )
+    response.headers["Location"] = f"/v1/models/{read.id}"
+    response.status_code = 201 if read.status == "ready" else 202
+    return read
+
+
+def _register(services: Services, project: str, asked: ModelCreate) -> ModelRead:
     channels = asked.input_size[0]
     normalisation = asked.normalisation or Normalisation(
         mean=(0.0,) * channels, std=(1.0,) * channels
@@ -60,7 +75,7 @@ def register_model(
     if asked.labels is not None and len(asked.labels) != asked.classes:
         raise Invalid.at("#/labels", f"must name all {asked.classes} classes")
     with services.database.read() as session:
-        file = uploaded(session, caller.project, asked.file)
+        file = uploaded(session, project, asked.file)
     check_weights(file.bytes, lambda start, end: services.blobs.open(file.sha256, start, end))
     model = NewModel(
         name=name_of(asked.name, asked.file),
@@ -73,14 +88,12 @@ def register_model(
         source_sha256=file.sha256,
     )
     with services.database.transaction() as session:
-        read = model_read(ModelStore(session).add(caller.project, model))
-    if wait_s := wait_seconds(prefer):
-        read = wait_until_checked(
-            services.database, lambda s: model_read(ModelStore(s).get(model.id)), wait_s
-        )
-    response.headers["Location"] = f"/v1/models/{model.id}"
-    response.status_code = 201 if read.status == "ready" else 202
-    return read
+        return model_read(ModelStore(session).add(project, model))
+
+
+def _read_again(services: Services, model_id: str) -> ModelRead:
+    with services.database.read() as session:
+        return model_read(ModelStore(session).get(model_id))
 
 
 @router.get("", name="list_models", summary="List models", responses=problems())
