@@ -24,7 +24,6 @@ from service.store.artifacts import ArtifactStore
 from service.store.moves import close_attempt, error_json, move
 from service.store.session import dialect_of, now
 from service.store.tables import (
-    ArtifactRow,
     AttemptRow,
     DependencyRow,
     EventRow,
@@ -126,10 +125,8 @@ def _claimed(session: Session, row: JobRow) -> ClaimedJob:
 
 
 def _checkpoint(session: Session, row: JobRow) -> Checkpoint | None:
-    """The newest of the job's own, else the one that a retry starts from."""
+    """The newest of the job's own, of which a retry has one from its first day."""
     artifact = next(iter(ArtifactStore(session).checkpoints(row.id)), None)
-    if artifact is None and row.resume_from is not None:
-        artifact = session.get(ArtifactRow, row.resume_from)
     if artifact is None:
         return None
     return Checkpoint(artifact.id, artifact.sha256, artifact.bytes, artifact.step or 0)

@@ -168,7 +168,9 @@ def _succeed(session: Session, held: JobRow, outcome: Succeeded, moment: datetim
 
 def _fail(session: Session, held: JobRow, outcome: Failed, moment: datetime) -> Moved | None:
     error = error_json(outcome.error)
-    if outcome.retry and held.status == "running" and held.attempt < held.max_attempts:
+    if outcome.retry and held.attempt < held.max_attempts:
+        if held.status == "pausing":
+            return _end(session, held, "paused", {"pausing"}, moment, {"error": error})
         wait_s = _BACKOFF_S[min(held.attempt, len(_BACKOFF_S)) - 1]
         values = {"next_run_at": moment + timedelta(seconds=wait_s), "error": error}
         data: dict[str, Any] = {"reason": outcome.error.code, "message": outcome.error.message}

@@ -1,19 +1,22 @@
 """Jobs: the store that everybody uses. It never commits; claims and finishes have own files."""
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from sqlalchemy import Select, delete, exists, func, insert, select
 from sqlalchemy.orm import Session, undefer
 
+from service.contract.ids import first_id
 from service.contract.lifecycle import LEASED, MOVES, STATUSES, TERMINAL, JobStatus
 from service.store import claims, finishing
+from service.store.artifacts import ArtifactStore
 from service.store.dependencies import break_, fail_dependent, refer
 from service.store.errors import Conflict, InvalidMove, NotFound
 from service.store.moves import add_events, locked, move
 from service.store.session import now
 from service.store.sql import contains
-from service.store.tables import DependencyRow, JobLabelRow, JobRow, ReferenceRow
+from service.store.tables import JobLabelRow, JobRow, ReferenceRow
 from service.store.types import clean_text
 from service.store.values import (
     ClaimedJob,
@@ -28,6 +31,8 @@ from service.store.values import (
     Point,
 )
 
+_CLOCKS_APART: Final = timedelta(days=1)  # an id has the time of the process that made it
+
 
 class JobStore:
     """The jobs of a database, within one transaction."""
@@ -36,7 +41,8 @@ class JobStore:
         self._session = session
 
     def add(self, job: NewJob) -> JobRow:
-        """Queue a job. It waits for those of its references that are not ready."""
+        """Queue a job. It waits for those of its references that are not ready, and has failed
+        already if one never will be. NotFound for one that the project has not."""
         session, moment = self._session, now(self._session)
         words = [job.name or "", *(f"{key}={value}" for key, value in job.labels.items())]
         row = JobRow(
@@ -68,12 +74,22 @@ class JobStore:
                 for key, value in job.labels.items()
             ]
             session.execute(insert(JobLabelRow), labels)
+        if job.resume_from is not None:
+            self._copy_checkpoint(job, job.resume_from)
         broken = refer(session, job.id, job.project, job.references)
         add_events(session, row, [NewEvent("state", {"status": "queued"})], moment)
         if broken is not None:  # it ended between the caller's look and this transaction
             fail_dependent(session, job.id, broken, moment)
         session.refresh(row)
         return row
+
+    def _copy_checkpoint(self, job: NewJob, artifact_id: str) -> None:
+        # a copy, so that the job it came from can be deleted before this one starts
+        found = ArtifactStore(self._session).get(artifact_id, job.project)
+        copy = NewArtifact(
+            found.name, found.kind, found.media_type, found.sha256, found.bytes, found.step
+        )
+        finishing.insert_artifact(self._session, job.id, job.project, copy)
 
     def get(self, job_id: str, project: str | None = None) -> JobRow:
         """With its result. NotFound, also for another project's."""
@@ -93,7 +109,9 @@ class JobStore:
         if jobs.kind is not None:
             query = query.where(JobRow.kind == jobs.kind)
         if jobs.created_after is not None:
-            query = query.where(JobRow.created_at > jobs.created_after)
+            # the id's own time bounds how far back the index is read
+            floor = first_id("job", jobs.created_after - _CLOCKS_APART)
+            query = query.where(JobRow.created_at > jobs.created_after, JobRow.id >= floor)
         if after is not None:
             query = query.where(JobRow.id < after)
         query = _matching(query, jobs)
@@ -136,8 +154,10 @@ class JobStore:
         return self.get(job_id)
 
     def resume(self, job_id: str, project: str) -> JobRow:
-        """Queue a paused job again."""
+        """Queue a paused job again; InvalidMove if it is not paused."""
         row = self._lock(job_id, project)
+        if row.status != "paused":  # a running job may be queued again too, but not by request
+            raise InvalidMove(job_id, row.status, "queued")
         self._move(row, "queued")
         return self.get(job_id)
 
@@ -275,9 +295,3 @@ def _matching(query: Select[JobRow], jobs: JobFilter) -> Select[JobRow]:
     if jobs.q is not None:
         query = query.where(JobRow.search.like(contains(jobs.q.casefold()), escape="\\"))
     return query
-
-
-def depends_on(session: Session, job_id: str) -> Sequence[str]:
-    """What a job still waits for."""
-    query = select(DependencyRow.on_id).where(DependencyRow.job_id == job_id)
-    return list(session.execute(query.order_by(DependencyRow.on_id)).scalars())

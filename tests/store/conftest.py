@@ -1,16 +1,17 @@
 """Time that the test moves, and short ways to make rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import pytest
+from sqlalchemy import select
 
 from service.contract.lifecycle import JobStatus
 from service.store.jobs import JobStore
 from service.store.session import Database
-from service.store.tables import JobRow
+from service.store.tables import AttemptRow, JobRow
 from service.store.values import (
     Cancelled,
     ClaimedJob,
@@ -67,6 +68,11 @@ class Jobs:
     def row(self, job_id: str) -> JobRow:
         with self.database.read() as session:
             return JobStore(session).get(job_id)
+
+    def attempts(self, job_id: str) -> Sequence[AttemptRow]:
+        with self.database.read() as session:
+            query = select(AttemptRow).where(AttemptRow.job_id == job_id).order_by(AttemptRow.run)
+            return session.scalars(query).all()
 
     def in_state(self, status: JobStatus) -> ClaimedJob:
         """A job that was claimed once and went to `status` by legal moves."""

@@ -1,0 +1,30 @@
+"""Which blobs rows still name: what garbage collection asks before it deletes."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from service.store.tables import ArtifactRow, DatasetRow, FileRow, ModelFileRow, ModelRow
+
+_COLUMNS = (
+    ArtifactRow.sha256,
+    ModelFileRow.sha256,
+    ModelRow.source_sha256,
+    DatasetRow.sha256,
+    DatasetRow.source_sha256,
+    FileRow.sha256,
+)
+
+
+def blobs_in_use(session: Session, sha256s: Sequence[str]) -> set[str]:
+    """Those of `sha256s` (a few hundred at a time) that some row of any project names.
+
+    A blob that was just put may be named by a row that is not committed yet: spare young blobs.
+    """
+    used: set[str] = set()
+    for column in _COLUMNS:
+        used.update(
+            sha for sha in session.scalars(select(column).where(column.in_(sha256s))) if sha
+        )
+    return used
