@@ -44,13 +44,20 @@ def postgres_tables(postgres_url: str) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def sqlite_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with every table, to copy."""
+    path = tmp_path_factory.mktemp("sqlite") / "tables.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A database with every table and no row: the test runs once on each of the two."""
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'test.db'}"
-        upgrade(url)
-        yield url
+        copy = shutil.copy(request.getfixturevalue("sqlite_tables"), tmp_path / "test.db")
+        yield f"sqlite:///{copy}"
         return
     url = request.getfixturevalue("postgres_tables")
     yield url

@@ -7,6 +7,7 @@ refuses to run as root, so there the server runs as `nobody`, from a folder that
 import os
 import pwd
 import secrets
+import signal
 import socket
 import subprocess
 import time
@@ -57,7 +58,7 @@ def postgres_server(folder: Path) -> Iterator[str]:
         _wait_until_it_answers(url, server, folder / "server.log")
         yield url
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # the shutdown that does not wait for clients
         try:
             server.wait(10)
         except subprocess.TimeoutExpired:

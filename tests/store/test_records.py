@@ -1,0 +1,122 @@
+"""What a run reports: progress, metrics, log, checkpoints."""
+
+import math
+
+import pytest
+
+from service.store.artifacts import ArtifactStore
+from service.store.blob_uses import blobs_in_use
+from service.store.events import EventStore
+from service.store.finishing import LOG_LIMIT_BYTES
+from service.store.logs import LogStore
+from service.store.metrics import MetricStore
+from service.store.values import JobProgress, NewArtifact, NewEvent, Point, Succeeded
+from tests.store.conftest import Jobs
+from tests.store.samples import SHA, checkpoint
+
+
+def test_a_report_is_kept(jobs: Jobs) -> None:
+    job = jobs.in_state("running")
+    progress = JobProgress(3, 10, "training")
+    events = [NewEvent("epoch", {"epoch": 1})]
+    assert jobs.do(lambda s: s.record(job.id, job.run, progress=progress, events=events, log=b"a"))
+    assert jobs.do(lambda s: s.record(job.id, job.run, log=b"bc"))
+    row = jobs.row(job.id)
+    assert (row.progress_step, row.progress_total, row.progress_phase) == (3, 10, "training")
+    with jobs.database.read() as session:
+        assert EventStore(session).list(job.id, after=2)[0].data == {"epoch": 1}
+        logs = LogStore(session)
+        assert logs.size(job.id) == 3
+        assert logs.read(job.id, 0, 100) == b"abc"
+        assert logs.read(job.id, 1, 2) == b"b"
+        assert logs.read(job.id, 3, 9) == b""
+
+
+def test_a_later_run_replaces_the_points_it_passes_again(jobs: Jobs) -> None:
+    job = jobs.in_state("running")
+    first = [Point("loss", step, 1.0) for step in (1, 2, 3)]
+    again = [Point("loss", 2, 0.5), Point("loss", 2, 0.25), Point("accuracy", 2, 0.5)]
+    jobs.do(lambda s: s.record(job.id, job.run, points=first))
+    jobs.do(lambda s: s.record(job.id, job.run, points=again))
+    with jobs.database.read() as session:
+        metrics = MetricStore(session)
+        assert metrics.names(job.id) == {"accuracy": 1, "loss": 3}
+        values = [(point.step, point.value) for point in metrics.points(job.id, "loss")]
+    assert values == [(1, 1.0), (2, 0.25), (3, 1.0)]
+
+
+def test_a_thinned_series_keeps_its_ends_and_its_extremes(jobs: Jobs) -> None:
+    job = jobs.in_state("running")
+    points = [Point("loss", step, math.sin(step)) for step in range(1000)]
+    points[617] = Point("loss", 617, -7.0)
+    points[13] = Point("loss", 13, 9.0)
+    jobs.do(lambda s: s.record(job.id, job.run, points=points))
+    with jobs.database.read() as session:
+        metrics = MetricStore(session)
+        for most in (4, 5, 50, 999):
+            kept = [(point.step, point.value) for point in metrics.points(job.id, "loss", most)]
+            assert len(kept) <= most
+            assert kept == sorted(kept)
+            assert kept[0][0] == 0
+            assert kept[-1][0] == 999
+            assert {(617, -7.0), (13, 9.0)} <= set(kept)
+        assert len(metrics.points(job.id, "loss", 2)) == 2
+        assert len(metrics.points(job.id, "loss", 1000)) == 1000
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_value_that_is_not_finite_is_refused(jobs: Jobs, value: float) -> None:
+    with pytest.raises(ValueError, match="not finite"):
+        Point("loss", 1, value)
+    job = jobs.in_state("running")
+    with pytest.raises(ValueError, match="JSON"):
+        jobs.do(lambda s: s.record(job.id, job.run, events=[NewEvent("epoch", {"loss": value})]))
+    assert jobs.row(job.id).event_seq == 2
+
+
+def test_characters_that_postgres_refuses_are_replaced(jobs: Jobs) -> None:
+    job = jobs.in_state("running")
+    data = {"text": "a\x00b\ud800c \\u0000"}
+    jobs.do(lambda s: s.record(job.id, job.run, events=[NewEvent("warning", data)]))
+    with jobs.database.read() as session:
+        (event,) = EventStore(session).list(job.id, after=2)
+    assert event.data["text"].startswith("a\ufffdb\ufffd")
+    assert event.data["text"].endswith("c \\u0000")
+
+
+def test_a_log_ends_at_its_limit_and_says_so(jobs: Jobs) -> None:
+    job = jobs.in_state("running")
+    for chunk in (b"x" * (LOG_LIMIT_BYTES - 1), b"yz", b"never"):
+        assert jobs.do(lambda s, chunk=chunk: s.record(job.id, job.run, log=chunk))  # type: ignore[misc]
+    with jobs.database.read() as session:
+        size = LogStore(session).size(job.id)
+        end = LogStore(session).read(job.id, LOG_LIMIT_BYTES - 2, size)
+    assert end == b"xy\n[the log is longer than is kept]\n"
+
+
+def test_the_two_newest_checkpoints_are_kept(jobs: Jobs) -> None:
+    job = jobs.in_state("running")
+    for step in (10, 20, 5):  # 5: training rolled back
+        jobs.watch.pass_(1)
+        assert jobs.do(lambda s, step=step: s.add_checkpoint(job.id, job.run, checkpoint(step)))  # type: ignore[misc]
+    with jobs.database.read() as session:
+        kept = ArtifactStore(session).checkpoints(job.id)
+        assert [row.step for row in kept] == [5, 20]
+        steps = [e.data["step"] for e in EventStore(session).list(job.id) if e.type == "checkpoint"]
+    assert steps == [10, 20, 5]
+    assert not jobs.do(lambda s: s.add_checkpoint(job.id, job.run + 1, checkpoint(30)))
+
+
+def test_artifacts_are_found_by_name_and_keep_their_blobs_in_use(jobs: Jobs) -> None:
+    job = jobs.in_state("running")
+    jobs.do(lambda s: s.add_checkpoint(job.id, job.run, checkpoint(1, SHA["b"])))
+    report = NewArtifact("report.json", "report", "application/json", SHA["a"], 3)
+    jobs.do(lambda s: s.finish(job.id, job.run, Succeeded({}, artifacts=(report,))))
+    with jobs.database.read() as session:
+        artifacts = ArtifactStore(session)
+        assert [row.id for row in artifacts.list(job.id)] == [report.id]
+        found = artifacts.named(job.id, "report.json")
+        assert found is not None
+        assert artifacts.get(found.id, "p").sha256 == SHA["a"]
+        assert artifacts.named(job.id, "report.html") is None
+        assert blobs_in_use(session, list(SHA.values())) == {SHA["a"], SHA["b"]}
