@@ -3,13 +3,12 @@
 A real uvicorn process on SQLite, asked over HTTP on one connection.
 """
 
-import json
 import tempfile
 import time
 from pathlib import Path
 
 from benchmarks.figures import Options, Report, percentile
-from benchmarks.stack import api_process, modules_of, rss_bytes
+from benchmarks.stack import api_process, mapped_files, rss_bytes
 
 _REQUESTS = {"quick": 1_000, "full": 10_000}
 
@@ -19,7 +18,7 @@ def run(options: Options) -> Report:
     report = Report()
     spec = {"kind": "train", "model": {"architecture": "cnn_simple"}, "dataset": "digits"}
     with tempfile.TemporaryDirectory() as folder, api_process(Path(folder)) as api:
-        job_id = api.client.post("/v1/jobs", content=json.dumps(spec), headers=api.json).json()["id"]
+        job_id = api.client.post("/v1/jobs", json=spec).json()["id"]
         times = []
         for _ in range(_REQUESTS[options.budget]):
             start = time.perf_counter()
@@ -27,7 +26,7 @@ def run(options: Options) -> Report:
             times.append(1e3 * (time.perf_counter() - start))
             assert answer.status_code == 200
         resident = rss_bytes(api.pid) / 1e6
-        torch_there = modules_of(api.pid, "torch")
+        torch_there = mapped_files(api.pid, "torch")
     report.at_most("GET /v1/jobs/{id}, p99", percentile(times, 99), "ms", 15, "p99 ≤ 15 ms")
     report.told("GET /v1/jobs/{id}, p50", percentile(times, 50), "ms")
     report.at_most("memory after the requests", resident, "MB", 150, "≤ 150 MB")

@@ -5,13 +5,15 @@ the same engine calls made directly, in a process forked from the same preloaded
 """
 
 import statistics
-import tempfile
 import time
-from pathlib import Path
+from datetime import datetime
+
+from httpx2 import Client
 
 from benchmarks.direct import DirectEngine
 from benchmarks.figures import Options, Report, percentile
 from benchmarks.stack import running_stack
+from service.client import Job
 
 _SHORT_JOBS = 50
 _PAIRS = {"quick": 3, "full": 7}
@@ -35,18 +37,18 @@ def run(options: Options) -> Report:
         "training": {"epochs": _EPOCHS},
         "seed": options.seed,
     }
-    with tempfile.TemporaryDirectory() as folder, running_stack(Path(folder)) as client:
+    with running_stack() as (client, http):
         client.submit(short).wait(timeout=120)  # the worker is warm from here on
-        waits = []
-        for _ in range(_SHORT_JOBS):
-            job = client.submit(short).wait(timeout=120)
-            started, created = job.data.started_at, job.data.created_at
-            assert started is not None
-            waits.append(_first_word_s(job, created))
-        report.at_most("POST to engine child running, p95", percentile(waits, 95), "s", 0.3, "≤ 0.3 s")
+        waits = [
+            _to_first_word_s(http, client.submit(short).wait(timeout=120))
+            for _ in range(_SHORT_JOBS)
+        ]
+        report.at_most(
+            "POST to engine child running, p95", percentile(waits, 95), "s", 0.3, "≤ 0.3 s"
+        )
         report.told("POST to engine child running, p50", percentile(waits, 50), "s")
         pairs = []
-        with DirectEngine(Path(folder) / "direct") as direct:
+        with DirectEngine() as direct:
             direct.train(work)  # warm
             for _ in range(_PAIRS[options.budget]):
                 start = time.perf_counter()
@@ -62,3 +64,10 @@ def run(options: Options) -> Report:
     report.told("job through the service, median", statistics.median(p[0] for p in pairs), "s")
     report.told("engine call alone, median", statistics.median(p[1] for p in pairs), "s")
     return report
+
+
+def _to_first_word_s(client: Client, job: Job) -> float:
+    """From POST to the first thing that the job's engine child said."""
+    page = client.get(f"/v1/jobs/{job.id}/events").raise_for_status().json()["data"]
+    spoke = next(event["created_at"] for event in page if event["type"] == "phase")
+    return (datetime.fromisoformat(spoke) - job.data.created_at).total_seconds()

@@ -22,15 +22,19 @@ _ROUNDS = {"quick": 60, "full": 300}
 def run(options: Options) -> Report:
     """Two databases, one of them a thousand times larger; median of paired ratios."""
     report = Report()
-    with tempfile.TemporaryDirectory() as small, tempfile.TemporaryDirectory() as large:
-        with application(Path(small)) as few, application(Path(large)) as many:
-            _fill(few, _SMALL)
-            _fill(many, _LARGE)
-            for page, name in ((1, "first"), (100, "hundredth")):
-                ratio, few_ms, many_ms = _compare(few, many, page, _ROUNDS[options.budget])
-                report.at_most(f"{name} page, 1,000,000 ÷ 1,000", ratio, "×", 1.5, "≤ 1.5×")
-                report.told(f"{name} page with 1,000", few_ms, "ms")
-                report.told(f"{name} page with 1,000,000", many_ms, "ms")
+    with (
+        tempfile.TemporaryDirectory() as small,
+        tempfile.TemporaryDirectory() as large,
+        application(Path(small)) as few,
+        application(Path(large)) as many,
+    ):
+        _fill(few, _SMALL)
+        _fill(many, _LARGE)
+        for page, name in ((1, "first"), (100, "hundredth")):
+            ratio, few_ms, many_ms = _compare(few, many, page, _ROUNDS[options.budget])
+            report.at_most(f"{name} page, 1,000,000 ÷ 1,000", ratio, "×", 1.5, "≤ 1.5×")
+            report.told(f"{name} page with 1,000", few_ms, "ms")
+            report.told(f"{name} page with 1,000,000", many_ms, "ms")
     return report
 
 
