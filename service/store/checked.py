@@ -12,6 +12,7 @@ from service.store.dependencies import break_, resolve
 from service.store.errors import Conflict, NotFound
 from service.store.jobs import JobStore
 from service.store.session import now
+from service.store.sql import spelled_out
 from service.store.tables import DatasetRow, ModelRow
 
 Row = TypeVar("Row", ModelRow, DatasetRow)
@@ -107,7 +108,8 @@ class CheckedStore(Generic[Row]):
         free = or_(
             self.row.check_lease_until.is_(None), self.row.check_lease_until < now(self._session)
         )
-        return select(self.row.id).where(self.row.status == "checking", free).order_by(self.row.id)
+        checking = spelled_out(self.row.status, {"checking"})
+        return select(self.row.id).where(checking, free).order_by(self.row.id)
 
     def _update(
         self, resource_id: str, check_run: int | None, values: Mapping[str, Any]

@@ -23,6 +23,7 @@ from service.contract.lifecycle import LEASED, JobStatus
 from service.store.artifacts import ArtifactStore
 from service.store.moves import close_attempt, error_json, move
 from service.store.session import dialect_of, now
+from service.store.sql import spelled_out
 from service.store.tables import (
     AttemptRow,
     DependencyRow,
@@ -72,17 +73,18 @@ def claim(session: Session, worker: ClaimingWorker, lease_s: float) -> ClaimedJo
 def _best(session: Session, worker: ClaimingWorker) -> ScalarSelect[str]:
     other = aliased(JobRow)
     running = (
-        select(other.project, func.count().label("jobs"))
-        .where(other.status.in_(sorted(LEASED)))
-        .group_by(other.project)
-        .subquery()
+        select(func.count())
+        .select_from(other)
+        .where(other.project == JobRow.project, spelled_out(other.status, LEASED))
+        .correlate(JobRow)
+        .scalar_subquery()
     )
     query = (
         select(JobRow.id)
-        .outerjoin(running, running.c.project == JobRow.project)
         .where(eligible(session), _covered(session, worker.capabilities))
-        .order_by(JobRow.priority.desc(), func.coalesce(running.c.jobs, 0), JobRow.id)
+        .order_by(JobRow.priority.desc(), running, JobRow.id)
         .limit(1)
+        .correlate(None)
         .with_for_update(of=JobRow, skip_locked=True)
     )
     if worker.device == "cpu":
@@ -103,7 +105,7 @@ def _covered(session: Session, capabilities: frozenset[str]) -> ColumnElement[bo
 def eligible(session: Session) -> ColumnElement[bool]:
     """Queued, due, and waiting for nothing."""
     waits = select(DependencyRow.job_id).where(DependencyRow.job_id == JobRow.id).exists()
-    return and_(JobRow.status == "queued", JobRow.next_run_at <= now(session), ~waits)
+    return and_(spelled_out(JobRow.status, {"queued"}), JobRow.next_run_at <= now(session), ~waits)
 
 
 def _claimed(session: Session, row: JobRow) -> ClaimedJob:
@@ -141,7 +143,7 @@ def heartbeat(
     held = or_(*(and_(JobRow.id == job_id, JobRow.run == run) for job_id, run in leases))
     rows = session.execute(
         update(JobRow)
-        .where(held, JobRow.worker_id == worker_id, JobRow.status.in_(sorted(LEASED)))
+        .where(held, JobRow.worker_id == worker_id, spelled_out(JobRow.status, LEASED))
         .values(lease_until=now(session) + timedelta(seconds=lease_s))
         .returning(JobRow.id, JobRow.status)
         .execution_options(synchronize_session=False)
@@ -155,7 +157,7 @@ def lapsed(session: Session, limit: int) -> list[tuple[str, int]]:
     """Jobs whose worker was not heard of within its lease, with the run that held them."""
     rows = session.execute(
         select(JobRow.id, JobRow.run)
-        .where(JobRow.status.in_(sorted(LEASED)), JobRow.lease_until < now(session))
+        .where(spelled_out(JobRow.status, LEASED), JobRow.lease_until < now(session))
         .order_by(JobRow.lease_until)
         .limit(limit)
     ).all()
@@ -173,7 +175,7 @@ def rescue(session: Session, job_id: str, run: int) -> tuple[Moved, JobError | N
         .where(
             JobRow.id == job_id,
             JobRow.run == run,
-            JobRow.status.in_(sorted(LEASED)),
+            spelled_out(JobRow.status, LEASED),
             JobRow.lease_until < now(session),
         )
         .with_for_update()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import Select, delete, exists, func, insert, select
+from sqlalchemy import Select, delete, func, insert, select
 from sqlalchemy.orm import Session, undefer
 
 from service.contract.ids import first_id
@@ -15,7 +15,7 @@ from service.store.dependencies import break_, fail_dependent, refer
 from service.store.errors import Conflict, InvalidMove, NotFound
 from service.store.moves import add_events, locked, move
 from service.store.session import now
-from service.store.sql import contains
+from service.store.sql import contains, spelled_out
 from service.store.tables import JobLabelRow, JobRow, ReferenceRow
 from service.store.types import clean_text
 from service.store.values import (
@@ -229,13 +229,13 @@ class JobStore:
 
     def leased(self) -> int:
         """How many jobs workers hold, over all projects."""
-        query = select(func.count()).where(JobRow.status.in_(sorted(LEASED)))
+        query = select(func.count()).where(spelled_out(JobRow.status, LEASED))
         return self._session.execute(query).scalar_one()
 
     def held_by(self, worker_id: str, project: str | None = None) -> Sequence[str]:
         """The jobs that a worker holds, of one project or of all."""
         query = select(JobRow.id).where(
-            JobRow.worker_id == worker_id, JobRow.status.in_(sorted(LEASED))
+            JobRow.worker_id == worker_id, spelled_out(JobRow.status, LEASED)
         )
         if project is not None:
             query = query.where(JobRow.project == project)
@@ -285,13 +285,12 @@ class JobStore:
 def _matching(query: Select[JobRow], jobs: JobFilter) -> Select[JobRow]:
     if jobs.label is not None:
         key, value = jobs.label
-        labelled = exists().where(
-            JobLabelRow.job_id == JobRow.id,
+        labelled = select(JobLabelRow.job_id).where(  # a list, so that its index is where to start
             JobLabelRow.project == jobs.project,
             JobLabelRow.key == key,
             JobLabelRow.value == value,
         )
-        query = query.where(labelled)
+        query = query.where(JobRow.id.in_(labelled))
     if jobs.q is not None:
         query = query.where(JobRow.search.like(contains(jobs.q.casefold()), escape="\\"))
     return query

@@ -1,12 +1,12 @@
 """SQL that the two databases spell differently."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Table
+from sqlalchemy import ColumnElement, Float, Table, literal_column
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -61,6 +61,15 @@ def upsert(
         statement = statement.on_conflict_do_update(index_elements=keys, set_=new)
     written = session.execute(statement.returning(*table.primary_key.columns)).all()
     return len(written)
+
+
+def spelled_out(column: Mapped[Any], values: Collection[str]) -> ColumnElement[bool]:
+    """Whether `column` has one of our own `values`, written into the text of the query.
+
+    Only so is a partial index on it used: its condition cannot be compared with a parameter.
+    """
+    literals: list[ColumnElement[str]] = [literal_column(f"'{value}'") for value in sorted(values)]
+    return column == literals[0] if len(literals) == 1 else column.in_(literals)
 
 
 def contains(text: str) -> str:

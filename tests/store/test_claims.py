@@ -3,11 +3,13 @@
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from service.store.events import EventStore
 from service.store.jobs import JobStore
+from service.store.migrate import upgrade
 from service.store.session import Database
 from service.store.tables import JobRow
 from service.store.values import ClaimingWorker, Failed, NewEvent, NewJob, Released, Succeeded
@@ -186,3 +188,38 @@ def _everything(jobs: Jobs, job_id: str) -> object:
     with jobs.database.read() as session:
         row = session.execute(select(JobRow.__table__).where(JobRow.id == job_id)).one()
         return tuple(row), [event.seq for event in EventStore(session).list(job_id)]
+
+
+def test_claims_and_rescues_do_not_read_jobs_that_are_over(tmp_path: Path) -> None:
+    upgrade(url := f"sqlite:///{tmp_path / 'plans.db'}")
+    database = Database(url)
+    statements: list[tuple[str, tuple[object, ...]]] = []
+
+    @event.listens_for(database.engine, "before_cursor_execute")
+    def note(
+        _c: object, _cursor: object, text: str, values: tuple[object, ...], *_: object
+    ) -> None:
+        if "FROM jobs" in text:
+            statements.append((text, values))
+
+    with database.transaction() as session:
+        store = JobStore(session)
+        store.claim(WORKER, LEASE_S)
+        store.lapsed(10)
+        store.nudgeable(10, 1.0)
+        store.leased()
+    event.remove(database.engine, "before_cursor_execute", note)
+    with database.engine.connect() as connection:
+        plans = [
+            [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)]
+            for text, values in statements
+        ]
+    database.close()
+    assert len(plans) == 4
+    on_jobs = [
+        step for plan in plans for step in plan if "jobs" in step and "CORRELATED" not in step
+    ]
+    assert on_jobs
+    # the claim finds its row by id, and counts what each project runs
+    allowed = ("ix_jobs_claim", "ix_jobs_lease", "(id=?)", "(project=? AND status=?)")
+    assert [step for step in on_jobs if not any(index in step for index in allowed)] == []
