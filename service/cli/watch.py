@@ -14,7 +14,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from service.client import ClientError, Event, Job
+from service.client import Event, Job
 from service.contract.lifecycle import TERMINAL
 
 _CHECK_S: Final = 1.0
@@ -48,18 +48,18 @@ def follow(
 
 def _follow(jobs: Mapping[str, Job], display: _Display, check: Callable[[], None]) -> None:
     """Each job has a thread that listens; this one draws, so that Ctrl-C is heard at once."""
-    heard: queue.Queue[tuple[str, Event | ClientError | None]] = queue.Queue()
+    heard: queue.Queue[tuple[str, Event | Exception | None]] = queue.Queue()
 
     def listen(title: str, job: Job) -> None:
         try:
             job.wait(on_event=lambda event: heard.put((title, event)))
             heard.put((title, None))
-        except ClientError as error:
+        except Exception as error:  # whatever it is, the one who waits must hear of it
             heard.put((title, error))
 
     for title, job in jobs.items():
         threading.Thread(target=listen, args=(title, job), daemon=True).start()
-    failures: list[ClientError] = []
+    failures: list[Exception] = []
     running = len(jobs)
     while running:
         try:
