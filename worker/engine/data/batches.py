@@ -21,10 +21,11 @@ _RESIDENT_SHARE: Final = 0.125
 
 @dataclass(frozen=True)
 class Batch:
-    """Inputs as stored (uint8 or float32) and labels, on the device."""
+    """Inputs as stored (uint8 or float32), labels, and positions in the split, on the device."""
 
     x: Tensor
     y: Tensor
+    positions: Tensor
 
     def __len__(self) -> int:
         return len(self.y)
@@ -60,7 +61,8 @@ class Batches:
             indices = slice(start, stop) if order is None else order[start:stop]
             x = _to_device(self.split.x[indices], self.device)
             y = _to_device(self.split.y[indices], self.device)
-            yield Batch(self._augmented(x, number), y)
+            positions = torch.arange(start, stop) if order is None else order[start:stop]
+            yield Batch(self._augmented(x, number), y, _to_device(positions, self.device))
 
     def _order(self) -> Tensor | None:
         if not self.shuffle:

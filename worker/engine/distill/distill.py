@@ -3,43 +3,56 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Unpack
+from typing import Final, Unpack
 
 import torch
 from torch import Tensor, nn
 
 from worker.engine.data.batches import Batch, Normalizer
 from worker.engine.data.split import Data
-from worker.engine.device import resolve_device
+from worker.engine.device import resolve_device, resolve_precision
 from worker.engine.distill.losses import LOSSES
 from worker.engine.errors import IncompatibleModels, memory_errors
+from worker.engine.train.evaluate import predict
 from worker.engine.train.loop import FitOutcome, count_outputs, fit
 from worker.engine.train.objective import Loss, hard_loss
 from worker.engine.train.settings import FitOptions
+
+# Without augmentation the teacher says the same in every epoch: it is asked once, if the answers
+# stay below this many bytes.
+_MOST_KNOWN: Final = 256 * 2**20
 
 
 @dataclass(frozen=True)
 class Distillation:
     """alpha · hard + (1 − alpha) · soft; the teacher sees the same augmented inputs.
 
-    `normalise` is the teacher's own; None where it equals the student's.
+    `normalise` is the teacher's own; None where it equals the student's. `known_NK` holds the
+    teacher's logits of the whole training split, where they never change.
     """
 
     teacher: nn.Module
     soft_loss: Callable[[Tensor, Tensor], Tensor]
     alpha: float
     label_smoothing: float
-    normalise: Normalizer | None
+    normalise: Normalizer | None = None
+    known_NK: Tensor | None = None
 
     def __call__(self, logits_BK: Tensor, batch: Batch, inputs: Tensor) -> Loss:
-        # Not inference_mode: its tensors cannot be saved for the student's backward pass.
-        with torch.no_grad():
-            seen = inputs if self.normalise is None else self.normalise(batch.x)
-            teacher_BK = self.teacher(seen)
+        teacher_BK = self._teacher_logits(batch, inputs)
         hard = hard_loss(logits_BK, batch.y, self.label_smoothing)
         soft = self.soft_loss(logits_BK, teacher_BK)
         total = self.alpha * hard + (1 - self.alpha) * soft
         return Loss(total, {"hard": hard, "soft": soft})
+
+    # Not inference_mode: its tensors cannot be saved for the student's backward pass.
+    @torch.no_grad()
+    def _teacher_logits(self, batch: Batch, inputs: Tensor) -> Tensor:
+        if self.known_NK is not None:
+            return self.known_NK[batch.positions]
+        seen = inputs if self.normalise is None else self.normalise(batch.x)
+        logits_BK: Tensor = self.teacher(seen)
+        return logits_BK
 
 
 def distill(
@@ -78,6 +91,12 @@ def distill(
         theirs = count_outputs(teacher, teacher_normalise(example))
     if ours != theirs:
         raise IncompatibleModels(f"the teacher has {theirs} classes, the student {ours}")
+    known_NK = None
+    if options.get("augmentation", "none") == "none" and _bytes(data, theirs) <= _MOST_KNOWN:
+        precision = resolve_precision(options.get("precision", "auto"), device)
+        known_NK = predict(
+            teacher, data.train, teacher_mean, teacher_std, device=device, precision=precision
+        ).to(device)
     same = tuple(student_mean) == tuple(teacher_mean) and tuple(student_std) == tuple(teacher_std)
     objective = Distillation(
         teacher=teacher,
@@ -85,8 +104,13 @@ def distill(
         alpha=alpha,
         label_smoothing=options.pop("label_smoothing", 0.0),
         normalise=None if same else teacher_normalise,
+        known_NK=known_NK,
     )
     return fit(student, data, mean=student_mean, std=student_std, objective=objective, **options)
+
+
+def _bytes(data: Data, classes: int) -> int:
+    return len(data.train) * classes * 4
 
 
 def _freeze(teacher: nn.Module, example: Tensor) -> None:

@@ -270,5 +270,6 @@ def _micro_batches(batch: Batch, count: int) -> Iterator[Batch]:
     if count == 1:
         yield batch
         return
-    for x, y in zip(batch.x.chunk(count), batch.y.chunk(count), strict=True):
-        yield Batch(x, y)
+    parts = (tensor.chunk(count) for tensor in (batch.x, batch.y, batch.positions))
+    for x, y, positions in zip(*parts, strict=True):
+        yield Batch(x, y, positions)
