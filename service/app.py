@@ -28,7 +28,7 @@ from service.api.middleware import Edge
 from service.auth import Keyring, ensure_key
 from service.blobs import BlobStore, S3Options, open_blobs
 from service.config import Settings
-from service.queue import JobQueue
+from service.queue import JobQueue, broker_answers
 from service.relay import Relay
 from service.services import Nudger, Services
 from service.store.session import Database

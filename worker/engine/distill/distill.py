@@ -27,7 +27,7 @@ _MOST_KNOWN: Final = 256 * 2**20
 class Distillation:
     """alpha · hard + (1 − alpha) · soft; the teacher sees the same augmented inputs.
 
-    `normalise` is the teacher's own; None where it equals the student's. `known_NK` holds the
+    `normalise` is the teacher's own; None where it equals the student's. `cached_logits` holds the
     teacher's logits of the whole training split, where they never change.
     """
 
@@ -36,7 +36,7 @@ class Distillation:
     alpha: float
     label_smoothing: float
     normalise: Normalizer | None = None
-    known_NK: Tensor | None = None
+    cached_logits: Tensor | None = None
 
     def __call__(self, logits_BK: Tensor, batch: Batch, inputs: Tensor) -> Loss:
         teacher_BK = self._teacher_logits(batch, inputs)
@@ -48,8 +48,8 @@ class Distillation:
     # Not inference_mode: its tensors cannot be saved for the student's backward pass.
     @torch.no_grad()
     def _teacher_logits(self, batch: Batch, inputs: Tensor) -> Tensor:
-        if self.known_NK is not None:
-            return self.known_NK[batch.positions]
+        if self.cached_logits is not None:
+            return self.cached_logits[batch.positions]
         seen = inputs if self.normalise is None else self.normalise(batch.x)
         logits_BK: Tensor = self.teacher(seen)
         return logits_BK
@@ -91,10 +91,10 @@ def distill(
         theirs = count_outputs(teacher, teacher_normalise(example))
     if ours != theirs:
         raise IncompatibleModels(f"the teacher has {theirs} classes, the student {ours}")
-    known_NK = None
+    cached_logits = None
     if options.get("augmentation", "none") == "none" and _bytes(data, theirs) <= _MOST_KNOWN:
         precision = resolve_precision(options.get("precision", "auto"), device)
-        known_NK = predict(
+        cached_logits = predict(
             teacher, data.train, teacher_mean, teacher_std, device=device, precision=precision
         ).to(device)
     same = tuple(student_mean) == tuple(teacher_mean) and tuple(student_std) == tuple(teacher_std)
@@ -104,7 +104,7 @@ def distill(
         alpha=alpha,
         label_smoothing=options.pop("label_smoothing", 0.0),
         normalise=None if same else teacher_normalise,
-        known_NK=known_NK,
+        cached_logits=cached_logits,
     )
     return fit(student, data, mean=student_mean, std=student_std, objective=objective, **options)
 
