@@ -25,7 +25,7 @@ def _npz(path: Path, side: int = 8, classes: int = 3) -> Path:
         labels = np.arange(count) % classes
         images = rng.integers(0, 60, (count, side, side, 3)) + 60 * labels[:, None, None, None]
         arrays[f"x_{split}"] = images.astype(np.uint8)
-        arrays[f"y_{split}"] = labels
+        arrays[f"y_{split}"] = labels.astype(np.uint8)
     np.savez(path, **arrays)  # type: ignore[arg-type]
     return path
 
