@@ -33,7 +33,7 @@ class Observer(Protocol):
         """A few times a second, not every step: `step` of `total` optimizer steps are done."""
 
     def on_epoch(self, record: EpochRecord) -> None:
-        """An epoch is complete. Told once, also when the run was resumed."""
+        """An epoch is complete. Told again if a resumed run has to repeat it."""
 
     def on_checkpoint(self, path: Path, step: int) -> None:
         """A checkpoint is complete on disk. It stays until two newer ones exist."""

@@ -75,7 +75,7 @@ def test_a_saved_model_reloads_bit_for_bit(tmp_path: Path) -> None:
     config = replace(images("cnn_teacher", side=8), compression=({"kind": "distill"},))
     model = build(config)
     model(torch.randn(4, 3, 8, 8))  # moves batch norm's statistics
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.to(memory_format=torch.channels_last)
     save_folder(model, config, tmp_path / "m", card="# A card\n")
     loaded = load_folder(tmp_path / "m")
     assert loaded.config == config
