@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from importlib.metadata import version
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -47,9 +46,10 @@ def create_app(
     database: Database | None = None,
     blobs: BlobStore | None = None,
     relay: Nudger | None = None,
-) -> Any:
+) -> Edge:
     """The ASGI application. What is passed in replaces what the settings name, for tests: then
     the caller owns it, and with a `relay` of its own no sweep runs."""
+    own_database = database is None
     database = database or Database(settings.database)
     services = Services(
         settings=settings,
@@ -65,7 +65,9 @@ def create_app(
         title="Modelpress",
         version=version("modelpress"),
         description=_DESCRIPTION,
-        lifespan=_lifespan(settings, services, feed, own_relay=relay is None),
+        lifespan=_lifespan(
+            settings, services, feed, own_relay=relay is None, own_database=own_database
+        ),
         generate_unique_id_function=_operation_id,
         redoc_url=None,
     )
@@ -75,7 +77,12 @@ def create_app(
     for module in _ROUTERS:
         app.include_router(module.router)
     problems.install(app)
-    return Edge(app, max_body_bytes=settings.max_body_bytes, observe=measures.observe)
+    return Edge(
+        app,
+        max_body_bytes=settings.max_body_bytes,
+        observe=measures.observe,
+        hang_up=feed.hang_up,
+    )
 
 
 class _NoRelay:
@@ -86,7 +93,7 @@ class _NoRelay:
 
 
 def _lifespan(
-    settings: Settings, services: Services, feed: Feed, *, own_relay: bool
+    settings: Settings, services: Services, feed: Feed, *, own_relay: bool, own_database: bool
 ) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -94,6 +101,8 @@ def _lifespan(
             ensure_key(services.database, settings.bootstrap_key.get_secret_value(), "bootstrap")
         feed.start()
         with contextlib.ExitStack() as stack:
+            if own_database:
+                stack.callback(services.database.close)
             if own_relay:
                 app.state.services = _start_queue(settings, services, stack)
             try:

@@ -45,7 +45,11 @@ def describe_engine(host: EngineHost, settings: Settings) -> WorkerCapabilities:
         message = child.channel.receive(_READY_S)
         if message is None:
             raise RuntimeError((folder / "log").read_text() or "the engine said nothing")
+    for module, error in host.missing.items():
+        log.error("the engine cannot import %s: %s", module, error)
     seen = message["capabilities"]
+    if settings.device == "cuda" and seen["device"] != "cuda":
+        raise SystemExit("MODELPRESS_DEVICE is cuda, but torch sees no CUDA device here")
     return WorkerCapabilities(
         device="cpu" if settings.device == "cpu" else seen["device"],
         device_name=seen["device_name"],

@@ -69,6 +69,8 @@ class Feed:
         self._last_id = 0
         self._ticks: dict[str, Tick] = {}
         self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._polling = asyncio.Lock()  # one look at a time: it changes what counts as seen
         self.closing = asyncio.Event()
 
     @property
@@ -78,17 +80,27 @@ class Feed:
 
     def start(self) -> None:
         """Begin, on the running loop."""
+        self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._run(), name="event-feed")
 
     async def close(self) -> None:
         """End every stream, then the task."""
-        self.closing.set()
-        for subscription in list(self._subscriptions):
-            _offer(subscription, None)
+        self._end_streams()
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+
+    def hang_up(self) -> None:
+        """End every stream, from any thread or signal handler: a server that is asked to stop
+        waits for its connections before anything else."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._end_streams)
+
+    def _end_streams(self) -> None:
+        self.closing.set()
+        for subscription in list(self._subscriptions):
+            _offer(subscription, None)
 
     @contextlib.asynccontextmanager
     async def subscribe(
@@ -96,11 +108,12 @@ class Feed:
     ) -> AsyncIterator[Subscription]:
         """Events from now on. Subscribe first and read the past then: nothing falls between."""
         subscription = Subscription(project, job_id)
-        if not self._subscriptions:
-            self._seen.clear()
-            self._last_id = await asyncio.to_thread(self._newest)
-            await asyncio.to_thread(self._poll)  # what is there already is past
-        self._subscriptions.add(subscription)
+        async with self._polling:
+            if not self._subscriptions:
+                self._seen.clear()
+                self._last_id = await asyncio.to_thread(self._newest)
+                await asyncio.to_thread(self._poll)  # what is there already is past
+            self._subscriptions.add(subscription)
         self._wanted.set()
         try:
             yield subscription
@@ -117,7 +130,9 @@ class Feed:
         for turn in itertools.count():
             await self._wanted.wait()
             try:
-                for event in await asyncio.to_thread(self._poll):
+                async with self._polling:
+                    fresh = await asyncio.to_thread(self._poll)
+                for event in fresh:
                     self._fan_out(event, event.project, event.read.job)
                 if turn % _TICK_EVERY == 0:
                     await self._tick()

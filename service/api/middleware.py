@@ -42,7 +42,10 @@ class Edge:
         *,
         max_body_bytes: int,
         observe: Callable[[str, str, int, float], None] | None = None,
+        hang_up: Callable[[], None] = lambda: None,
     ) -> None:
+        """`hang_up` ends the streams that are open; call it when the server shall stop."""
+        self.hang_up = hang_up
         self._app = app
         self._max_body_bytes = max_body_bytes
         self._observe = observe
@@ -66,6 +69,11 @@ class Edge:
             await send(message)
 
         try:
+            if _has_nul(scope):
+                error = BadRequest("a path or query has no NUL character")
+                response = problem_response(request_id, scope["path"], error)
+                await response(scope, receive, send_with_headers)
+                return
             await self._limited(scope, receive, send_with_headers)
         finally:
             if self._observe is not None:
@@ -121,6 +129,11 @@ def _check_json(scope: Scope, body: bytes) -> None:
         json.loads(body)
     except (ValueError, RecursionError):
         raise BadRequest("the body is not JSON", code="not_json") from None
+
+
+def _has_nul(scope: Scope) -> bool:
+    """Postgres takes no text with one, and no name of ours has one."""
+    return "\x00" in scope["path"] or b"%00" in scope["query_string"]
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -78,15 +79,25 @@ def api(
 
     settings = Settings()
     configure(settings)
-    uvicorn.run(
-        create_app(settings),
+    app = create_app(settings)
+
+    class Server(uvicorn.Server):
+        """Ends open event streams first: uvicorn waits for connections before it stops."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            app.hang_up()
+            super().handle_exit(sig, frame)
+
+    config = uvicorn.Config(
+        app,
         host=host or settings.host,
         port=settings.port if port is None else port,
         log_config=None,  # ours stays
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=5,  # open event streams would hold it for ever
+        timeout_graceful_shutdown=5,  # a client that does not hang up must not hold it for ever
     )
+    Server(config).run()
 
 
 def worker() -> None:

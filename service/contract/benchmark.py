@@ -115,4 +115,6 @@ class BenchmarkResult(Contract):
     data: DataFacts = Field(description="The data.")
     environment: Environment = Field(description="Where it ran.")
     seed: int = Field(description="The seed of inputs and bootstrap.")
-    warnings: tuple[str, ...] = Field((), description="Noise above 10 %, and the like.")
+    warnings: tuple[str, ...] = Field(
+        (), description="What a careful reader should know; noise is in each `variation`."
+    )

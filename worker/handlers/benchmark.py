@@ -19,8 +19,6 @@ from worker.engine.measure.runtimes import RUNTIMES, Runner
 from worker.handlers.common import Job, Outcome, check_fits, data_facts, model_facts
 from worker.handlers.distill import retention
 
-NOISY = 0.1  # coefficient of variation above which a figure carries a warning
-
 Cell = tuple[str, Runtime, int]  # model reference, runtime, batch size
 
 
@@ -45,7 +43,6 @@ def benchmark(job: Job, spec: BenchmarkSpec) -> Outcome:
         data=data_facts(spec.dataset, data),
         environment=job.environment().model_copy(update={"threads": threads}),
         seed=spec.seed,
-        warnings=_warnings(rows),
     )
     return Outcome(result, labels=data.labels)
 
@@ -142,14 +139,4 @@ def _speedup(cell: Cell, baseline: Latency, latency: Latency, seed: int) -> Spee
         speedup=ratio.median,
         low=ratio.low,
         high=ratio.high,
-    )
-
-
-def _warnings(rows: tuple[BenchmarkedModel, ...]) -> tuple[str, ...]:
-    return tuple(
-        f"{row.facts.name} in {latency.runtime} at batch {latency.batch_size} varied by "
-        f"{latency.variation:.0%}: the machine was not quiet."
-        for row in rows
-        for latency in row.latencies
-        if latency.variation > NOISY
     )
