@@ -12,28 +12,16 @@ from service.api.deps import ServicesDep
 from service.api.measures import MEDIA_TYPE, Measures
 from service.blobs import BlobError
 from service.contract.base import Contract
+from service.contract.wire import Health, Ready
 from service.store.errors import DatabaseUnavailable
 
 router = APIRouter(tags=["health"])
-
-Health = Literal["up", "down"]
 
 
 class Live(Contract):
     """The process answers."""
 
     status: Literal["alive"] = Field("alive", description="Always `alive`.")
-
-
-class Ready(Contract):
-    """Whether requests can be served, and what they stand on."""
-
-    status: Literal["ready", "degraded", "unavailable"] = Field(
-        description="`degraded`: jobs are accepted, and start within seconds instead of at once."
-    )
-    database: Health = Field(description="The rows.")
-    blobs: Health = Field(description="The bytes.")
-    broker: Health = Field(description="The wake-up calls; jobs are found without them too.")
 
 
 @router.get("/livez", name="livez", summary="Is the process alive?")

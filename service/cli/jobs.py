@@ -1,6 +1,7 @@
 """`modelpress jobs …`"""
 
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -73,7 +74,7 @@ def list_jobs(
             q=q,
             page_size=min(limit, 100),
         )
-        jobs = [job.data for job, _ in zip(found, range(limit), strict=False)]
+        jobs = [job.data for job in islice(found, limit)]
     if as_json:
         show_json(jobs)
         return

@@ -16,6 +16,7 @@ from service.client.errors import (
     RateLimited,
     Unauthorized,
     Unavailable,
+    UnexpectedAnswer,
     Unreachable,
     UnsafeArchive,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "Retry",
     "Unauthorized",
     "Unavailable",
+    "UnexpectedAnswer",
     "Unreachable",
     "UnsafeArchive",
 ]

@@ -11,6 +11,7 @@ import httpx2
 from pydantic import BaseModel
 
 from service.client.datasets import Datasets
+from service.client.errors import UnexpectedAnswer, error_of
 from service.client.events import Event, all_events
 from service.client.http import Http, read_as
 from service.client.jobs import Job, Jobs
@@ -37,12 +38,14 @@ from service.contract.wire import (
     KeyRead,
     Page,
     QueueRead,
+    Ready,
     Scope,
     Validated,
     WorkerRead,
 )
 
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
+_UNAVAILABLE: Final = 503
 
 TrainingLike = TrainingSpec | Mapping[str, Any]
 LossLike = KdLoss | Mapping[str, Any]
@@ -222,9 +225,20 @@ class Client:
         """How much work there is."""
         return self._http.get(QueueRead, "/v1/queue")
 
+    def health(self) -> Ready:
+        """How the service is, asked once and without a key. Raises `Unreachable` when nothing
+        answers and `UnexpectedAnswer` when something else does."""
+        response = self._http.request("GET", "/readyz", also=(_UNAVAILABLE,))
+        try:
+            return read_as(Ready, response)
+        except UnexpectedAnswer:
+            if response.is_success:
+                raise
+            raise error_of(response) from None  # of a proxy before it
+
     def is_ready(self) -> bool:
-        """Whether the service can take jobs. Raises `Unreachable` when nothing answers."""
-        return self._http.request("GET", "/readyz").is_success
+        """Whether the service can take jobs; raises as `health` does."""
+        return self.health().status != "unavailable"
 
 
 class Keys:

@@ -137,22 +137,29 @@ def download_folder(
 ) -> Path:
     """Fetch a zip and unpack it into `folder`, which is made if needed; files are replaced.
 
-    Each member's CRC is checked. Raises `UnsafeArchive` for a member outside the folder.
+    Each member's CRC is checked. Raises `UnsafeArchive` for a member outside the folder and
+    `DigestMismatch` for a damaged one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as scratch:
         archive = download(
             http, path, Path(scratch) / "folder.zip", params=params, on_bytes=on_bytes
         )
-        with zipfile.ZipFile(archive) as zipped:
-            members = [(member, _inside(member, folder)) for member in zipped.infolist()]
-            for member, target in members:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                fresh = Path(scratch) / "member"
-                with zipped.open(member) as source, fresh.open("wb") as sink:
-                    shutil.copyfileobj(source, sink, _CHUNK)
-                fresh.replace(target)
+        try:
+            _unpack(archive, Path(scratch) / "member", folder)
+        except zipfile.BadZipFile as error:
+            raise DigestMismatch(f"damaged on the way: {error}; try the download again") from error
     return folder
+
+
+def _unpack(archive: Path, fresh: Path, folder: Path) -> None:
+    with zipfile.ZipFile(archive) as zipped:
+        members = [(member, _inside(member, folder)) for member in zipped.infolist()]
+        for member, target in members:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with zipped.open(member) as source, fresh.open("wb") as sink:
+                shutil.copyfileobj(source, sink, _CHUNK)
+            fresh.replace(target)
 
 
 def _inside(member: zipfile.ZipInfo, folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 ClientError
 ├── Unreachable          no answer: nothing listens there, or the connection broke
+├── UnexpectedAnswer     an answer, but not this service's: something else listens there
 ├── DigestMismatch       bytes arrived, but not the ones that were promised
 ├── UnsafeArchive        a downloaded folder names files outside itself
 ├── JobEnded             `wait` saw a job end without success
@@ -35,6 +36,14 @@ class Unreachable(ClientError):
 
     def __init__(self, url: str, cause: Exception) -> None:
         super().__init__(f"no answer from {url}: {cause or type(cause).__name__}")
+        self.url = url
+
+
+class UnexpectedAnswer(ClientError):
+    """What answered does not speak as this service does."""
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(f"the answer of {url} is not one of Modelpress: {why}")
         self.url = url
 
 

@@ -65,7 +65,7 @@ def _follow(http: Http, path: str, after: int, deadline: float | None) -> Iterat
             with http.stream(path, headers=headers, read_timeout_s=window_s) as response:
                 if response.status_code == 204:  # the terminal event has been seen
                     return
-                for event in _parsed(_lines(response, deadline)):
+                for event in _parsed(_lines(response, deadline, tries)):
                     tries.progressed()
                     after = event.id or after
                     yield event
@@ -95,10 +95,12 @@ def _window_s(deadline: float | None) -> float:
     return min(left_s, _GLANCE_S)
 
 
-def _lines(response: httpx2.Response, deadline: float | None) -> Iterator[str]:
+def _lines(response: httpx2.Response, deadline: float | None, tries: Tries) -> Iterator[str]:
     """The lines as they come. A comment too is a moment to look at the clock, which is why this
     module takes streams apart itself."""
+    began = time.monotonic()
     for line in response.iter_lines():
+        tries.heard_for(time.monotonic() - began)
         yield line
         _window_s(deadline)
 

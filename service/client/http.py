@@ -1,14 +1,14 @@
 """HTTP with the habits of this service: bearer key, problems as exceptions, safe retries."""
 
 import ipaddress
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Final, TypeVar
 
 import httpx2
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from service.client.errors import ApiError, Unreachable, error_of
+from service.client.errors import ApiError, UnexpectedAnswer, Unreachable, error_of
 from service.client.retry import Retry, Tries, retry_after_s
 from service.contract.wire import Page
 
@@ -22,6 +22,7 @@ Body = Callable[[], BinaryIO]
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _PASSING: Final = frozenset({429, 502, 503, 504})
 _NOTHING_SENT: Final = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+_NOT_OURS: Final = (httpx2.TooManyRedirects, httpx2.DecodingError)
 _IN_FLIGHT: Final = "in_flight"
 """Our own earlier try is still being served; its answer can be had in a moment."""
 
@@ -67,11 +68,13 @@ class Http:
         headers: Mapping[str, str] | None = None,
         repeatable: bool | None = None,
         timeout_s: float | None = None,
+        also: Collection[int] = (),
     ) -> httpx2.Response:
-        """The answer, read to its end. Raises `ApiError` or `Unreachable`.
+        """The answer, read to its end. Raises `ApiError`, `Unreachable` or `UnexpectedAnswer`.
 
         `repeatable` says whether the request may reach the service twice; by default that follows
-        from the method. One that was never sent is always tried again.
+        from the method. One that was never sent is always tried again. `also` are statuses that
+        are answers besides the successful ones.
         """
         if repeatable is None:
             repeatable = method in _IDEMPOTENT
@@ -83,7 +86,9 @@ class Http:
                 if (repeatable or isinstance(error, _NOTHING_SENT)) and tries.again():
                     continue
                 raise Unreachable(self.url, error) from error
-            if response.is_success:
+            except _NOT_OURS as error:
+                raise UnexpectedAnswer(self.url, str(error)) from error
+            if response.is_success or response.status_code in also:
                 return response
             problem = error_of(response)
             if not (_will_pass(problem, repeatable) and tries.again(retry_after_s(response))):
@@ -125,18 +130,22 @@ class Http:
     ) -> Iterator[httpx2.Response]:
         """One GET whose body the caller reads as it comes. Tried once: the caller resumes.
 
-        Raises `ApiError` for an answer above 399, `httpx2.TransportError` when it breaks.
+        Raises `ApiError` for an answer above 399, `UnexpectedAnswer` for one that cannot be
+        followed, `httpx2.TransportError` when it breaks.
         """
         timeout = httpx2.Timeout(
             self.timeout_s, connect=min(self.timeout_s, 5.0), read=read_timeout_s or self.timeout_s
         )
-        with self._client.stream(
-            "GET", path, params=_present(params), headers=headers, timeout=timeout
-        ) as response:
-            if response.status_code >= 400:
-                response.read()
-                raise error_of(response)
-            yield response
+        try:
+            with self._client.stream(
+                "GET", path, params=_present(params), headers=headers, timeout=timeout
+            ) as response:
+                if response.status_code >= 400:
+                    response.read()
+                    raise error_of(response)
+                yield response
+        except _NOT_OURS as error:
+            raise UnexpectedAnswer(self.url, str(error)) from error
 
     def get(self, kind: type[M], path: str, params: Params | None = None) -> M:
         """A resource. Fields that a newer service added are passed over."""
@@ -154,8 +163,14 @@ class Http:
 
 
 def read_as(kind: type[M], response: httpx2.Response) -> M:
-    """The body of an answer as a value of the contract."""
-    return kind.model_validate_json(response.content, extra="ignore")
+    """The body of an answer as a value of the contract. Raises `UnexpectedAnswer`."""
+    try:
+        return kind.model_validate_json(response.content, extra="ignore")
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        why = f"{where}: {first['msg']}" if where else first["msg"]
+        raise UnexpectedAnswer(str(response.request.url), why) from error
 
 
 def is_passing(error: ApiError) -> bool:

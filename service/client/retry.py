@@ -15,13 +15,16 @@ class Retry:
 
     `tries` counts the first one. Pauses double from `first_s` up to `longest_s`, each shortened by
     chance so that clients do not return in step; a Retry-After of up to `patience_s` is obeyed
-    instead, a longer one ends the tries.
+    instead, a longer one ends the tries. A stream that is heard for `healthy_s` works, though
+    nothing happens on it: a job may be queued for hours behind a proxy that cuts every stream
+    after a minute.
     """
 
     tries: int = 4
     first_s: float = 0.2
     longest_s: float = 5.0
     patience_s: float = 60.0
+    healthy_s: float = 10.0
 
 
 class Tries:
@@ -30,6 +33,11 @@ class Tries:
     def __init__(self, retry: Retry) -> None:
         self._retry = retry
         self._failed = 0
+
+    def heard_for(self, seconds: float) -> None:
+        """A stream has brought something, be it only a heartbeat, so long after it began."""
+        if seconds >= self._retry.healthy_s:
+            self.progressed()
 
     def again(self, after_s: float | None = None) -> bool:
         """Record a failure and pause. False, at once, when there have been enough."""

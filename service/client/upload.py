@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import BinaryIO, Final
 from urllib.parse import quote
 
-from service.client.errors import Conflict, Unreachable
+from service.client.errors import ClientError, Conflict, NotFound, Unavailable, Unreachable
 from service.client.http import Http, read_as
 from service.client.retry import Tries
-from service.contract.wire import FileRead, UploadCreate, UploadRead
+from service.contract.wire import FileRead, Page, UploadCreate, UploadRead
 
 OnBytes = Callable[[int, int | None], None]
 
@@ -94,13 +94,14 @@ class Files:
                         "upload-offset": str(offset),
                     },
                 )
-            except (Unreachable, Conflict) as error:
-                if isinstance(error, Conflict) and error.code != "wrong_offset":
+            except ClientError as error:
+                if not (_can_go_on(error) and tries.again()):
                     raise
-                if not tries.again():
-                    raise
-                # How much of the part did arrive?
-                offset = self._offset(upload)
+                try:
+                    offset = self._offset(upload)  # how much of the part did arrive?
+                except NotFound:
+                    # All of it: the upload is over, and only the answer was lost.
+                    return self._kept(name, digest)
                 continue
             tries.progressed()
             offset += part.bytes
@@ -111,6 +112,22 @@ class Files:
 
     def _offset(self, upload: str) -> int:
         return int(self._http.request("HEAD", upload).headers["upload-offset"])
+
+    def _kept(self, name: str, digest: bytes) -> FileRead:
+        for file in self._http.pages(Page[FileRead], "/v1/files", {"limit": 100}):
+            if (file.name, file.sha256) == (name, digest.hex()):
+                return file
+        raise Unreachable(self._http.url, ConnectionError(f"the upload of {name} is gone"))
+
+
+def _can_go_on(error: ClientError) -> bool:
+    match error:
+        case Unreachable() | Unavailable() | NotFound():
+            return True
+        case Conflict():  # busy: the request that broke has not been given up there
+            return error.code in ("wrong_offset", "upload_busy")
+        case _:
+            return False
 
 
 class _Part:

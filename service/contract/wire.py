@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 Scope = Literal["read", "write", "admin"]
 CheckStatus = Literal["checking", "ready", "rejected"]
+Health = Literal["up", "down"]
 
 
 class Page(Contract, Generic[T]):
@@ -387,6 +388,17 @@ class QueueRead(Contract):
     oldest_queued_s: float | None = Field(description="Age of the oldest eligible job.")
     workers: int = Field(ge=0, description="Workers alive.")
     slots: int = Field(ge=0, description="Jobs that can run at once.")
+
+
+class Ready(Contract):
+    """Whether requests can be served, and what they stand on."""
+
+    status: Literal["ready", "degraded", "unavailable"] = Field(
+        description="`degraded`: jobs are accepted, and start within seconds instead of at once."
+    )
+    database: Health = Field(description="The rows.")
+    blobs: Health = Field(description="The bytes.")
+    broker: Health = Field(description="The wake-up calls; jobs are found without them too.")
 
 
 class CapabilitiesRead(Contract):

@@ -1,5 +1,6 @@
 """A service in memory: answers that are given one after another, and the requests that came."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,6 +11,9 @@ from service.client import Client, Retry
 
 JOB = "job_01JD8Z6Q5T3V9X7B2C4D6F8G0H"
 MODEL = "mdl_01JD8Z6Q5T3V9X7B2C4D6F8G0H"
+WHEN = "2026-01-02T03:04:05Z"
+BODY = bytes(range(256)) * 40
+SHA256 = hashlib.sha256(BODY).hexdigest()
 Answer = httpx2.Response | Exception | Callable[[httpx2.Request], httpx2.Response]
 
 
@@ -32,14 +36,14 @@ class Service:
         return json.loads(self.requests[index].content)
 
 
-def serve(*answers: Answer, tries: int = 4) -> tuple[Client, Service]:
+def serve(*answers: Answer, tries: int = 4, healthy_s: float = 10.0) -> tuple[Client, Service]:
     """A client of a service that will give these answers; it does not pause between tries."""
     service = Service(answers)
     client = Client(
         "http://modelpress.test",
         "mp_test",
         transport=httpx2.MockTransport(service),
-        retry=Retry(tries=tries, first_s=0.0, longest_s=0.0),
+        retry=Retry(tries=tries, first_s=0.0, longest_s=0.0, healthy_s=healthy_s),
     )
     return client, service
 
@@ -82,6 +86,43 @@ def job(status: str = "queued", **fields: Any) -> dict[str, Any]:
         "run_seconds": 0.0,
         "worker": None,
         **fields,
+    }
+
+
+def model(**fields: Any) -> dict[str, Any]:
+    return {
+        "id": MODEL,
+        "object": "model",
+        "name": "student",
+        "status": "ready",
+        "form": "weights",
+        "architecture": "mlp",
+        "options": {},
+        "classes": 10,
+        "input_size": [3, 32, 32],
+        "normalisation": {"mean": [0.0, 0.0, 0.0], "std": [1.0, 1.0, 1.0]},
+        "labels": None,
+        "parameters": 1,
+        "macs": 1,
+        "size_bytes": len(BODY),
+        "sha256": SHA256,
+        "metrics": {},
+        "parent": None,
+        "job": None,
+        "error": None,
+        "created_at": WHEN,
+        **fields,
+    }
+
+
+def file(name: str, body: bytes) -> dict[str, Any]:
+    digest = hashlib.sha256(body).hexdigest()
+    return {
+        "object": "file",
+        "name": name,
+        "bytes": len(body),
+        "sha256": digest,
+        "created_at": WHEN,
     }
 
 

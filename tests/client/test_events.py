@@ -58,6 +58,18 @@ def test_a_service_that_stays_away_is_unreachable() -> None:
         list(client.jobs.get(JOB).events())
 
 
+def test_a_quiet_stream_may_be_cut_more_often_than_there_are_tries() -> None:
+    quiet = [stream(b": still here\n\n") for _ in range(6)]
+    client, _ = serve(shown("queued"), *quiet, stream(sse(SUCCEEDED)), tries=2, healthy_s=0.0)
+    assert [event.id for event in client.jobs.get(JOB).events()] == [3]
+
+
+def test_a_stream_that_closes_at_once_each_time_is_given_up() -> None:
+    client, _ = serve(shown("queued"), *[stream(b": hello\n\n") for _ in range(3)], tries=3)
+    with pytest.raises(Unreachable, match="keeps closing"):
+        list(client.jobs.get(JOB).events())
+
+
 def test_wait_returns_the_finished_job_and_tells_what_happens() -> None:
     client, _ = serve(
         shown("queued"), stream(sse(RUNNING, SUCCEEDED)), shown("succeeded", metrics={"a": 1.0})

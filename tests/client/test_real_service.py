@@ -182,6 +182,7 @@ def test_keys_are_made_and_revoked(client: Client) -> None:
 
 def test_the_service_tells_how_it_is(client: Client) -> None:
     assert client.is_ready()
+    assert client.health().database == "up"
     assert client.capabilities().workers == 0
     assert client.workers() == []
     assert client.queue().slots == 0

@@ -13,6 +13,7 @@ from service.client import (
     RateLimited,
     Unauthorized,
     Unavailable,
+    UnexpectedAnswer,
     Unreachable,
 )
 from service.client.retry import Retry, Tries, retry_after_s
@@ -131,6 +132,49 @@ def test_an_answer_of_something_else_is_still_an_error() -> None:
     with pytest.raises(ApiError) as caught:
         client.jobs.get(JOB)
     assert caught.value.code == "http_418"
+
+
+def test_an_answer_of_another_server_is_told_from_one_of_the_service() -> None:
+    client, _ = serve(httpx2.Response(200, text="<h1>It works!</h1>"))
+    with pytest.raises(UnexpectedAnswer, match=f"http://modelpress.test/v1/jobs/{JOB}"):
+        client.jobs.get(JOB)
+
+
+def test_a_circle_of_redirects_is_told_from_an_answer_of_the_service() -> None:
+    around = httpx2.Response(302, headers={"location": "/round"})
+    client, _ = serve(*[around] * 100)
+    with pytest.raises(UnexpectedAnswer, match="redirects"):
+        client.jobs.get(JOB)
+
+
+def readiness(status: str) -> httpx2.Response:
+    database = "down" if status == "unavailable" else "up"
+    broker = "up" if status == "ready" else "down"
+    body = {"status": status, "database": database, "blobs": "up", "broker": broker}
+    return httpx2.Response(503 if status == "unavailable" else 200, json=body)
+
+
+@pytest.mark.parametrize(
+    ("status", "takes_jobs"), [("ready", True), ("degraded", True), ("unavailable", False)]
+)
+def test_readiness_is_asked_once_and_answered_with_yes_or_no(status: str, takes_jobs: bool) -> None:
+    client, service = serve(readiness(status))
+    assert client.is_ready() is takes_jobs
+    assert len(service.requests) == 1
+
+
+def test_health_names_what_is_down() -> None:
+    client, _ = serve(readiness("unavailable"))
+    seen = client.health()
+    assert (seen.database, seen.blobs, seen.broker) == ("down", "up", "down")
+
+
+def test_a_proxy_without_its_service_is_unavailable_and_another_server_is_not_ready() -> None:
+    client, _ = serve(httpx2.Response(503, text="no upstream"), httpx2.Response(200, text="hi"))
+    with pytest.raises(Unavailable):
+        client.is_ready()
+    with pytest.raises(UnexpectedAnswer):
+        client.is_ready()
 
 
 def test_lists_go_on_to_the_next_page_when_it_is_reached() -> None:
