@@ -17,7 +17,7 @@ from service.client import Job
 
 _SHORT_JOBS = 50
 _PAIRS = {"quick": 3, "full": 7}
-_EPOCHS = 8
+_EPOCHS = 4
 
 
 def run(options: Options) -> Report:

@@ -3,14 +3,16 @@
 import logging
 import shutil
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 from service.blobs import BlobError, BlobStore
 from service.config import Settings
+from service.contract.catalog import ArchitectureOptions
 from service.contract.job_errors import JobError
-from service.contract.wire import Normalisation
+from service.contract.wire import DatasetFormat, Normalisation
 from service.store.datasets import DatasetStore
 from service.store.errors import DatabaseUnavailable
 from service.store.models import ModelStore
@@ -58,6 +60,7 @@ class Intake:
     blobs: BlobStore
     host: EngineHost
     worker_id: str
+    nudge: Callable[[str], None]
 
     def run(self, stopping: threading.Event) -> None:
         """Check what is there, until told to stop."""
@@ -88,68 +91,74 @@ class Intake:
         return bool(model or dataset)
 
     def _check_model(self, row: ModelRow) -> None:
-        folder = self._folder(row.id, row.check_run)
         order = ModelCheckOrder(
             source=_SOURCE,
             name=row.name,
             architecture=row.architecture,
-            options=row.options,
+            options=ArchitectureOptions.model_validate(row.options),
             classes=row.classes,
-            input_size=row.input_size,
+            input_size=tuple(row.input_size),
             normalisation=Normalisation.model_validate(row.normalisation),
-            labels=row.labels,
+            labels=None if row.labels is None else tuple(row.labels),
         )
-        try:
-            checked = self._run(CheckOrder(check=order), row.source_sha256, folder)
-            assert isinstance(checked, CheckedModel)
-            files = store_model_folder(folder / checked.folder, self.blobs)
-            weights = next(file for file in files if file.name == "model.safetensors")
-            accepted = AcceptedModel(
-                parameters=checked.parameters,
-                macs=checked.macs,
-                size_bytes=weights.bytes,
-                sha256=weights.sha256,
-                files=files,
-            )
-            with self.database.transaction() as session:
-                ModelStore(session).accept(row.id, row.check_run, accepted)
-        except CheckFailed as failed:
-            with self.database.transaction() as session:
-                ModelStore(session).reject(row.id, row.check_run, failed.error)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        self._settle(row, order, ModelStore, self._keep_model)
 
     def _check_dataset(self, row: DatasetRow) -> None:
-        folder = self._folder(row.id, row.check_run)
         order = DatasetCheckOrder(
             source=_SOURCE,
-            format=row.format,
+            format=cast(DatasetFormat, row.format),
             validation_share=row.validation_share,
             image_size=row.image_size,
             seed=row.seed,
         )
+        self._settle(row, order, DatasetStore, self._keep_dataset)
+
+    def _settle(
+        self,
+        row: ModelRow | DatasetRow,
+        order: ModelCheckOrder | DatasetCheckOrder,
+        store: type[ModelStore] | type[DatasetStore],
+        keep: Callable[[Any, Path], Any],
+    ) -> None:
+        """Check, then accept or reject; jobs that waited for it alone are nudged."""
+        folder = self._folder(row.id, row.check_run)
+        unblocked: tuple[str, ...] | None = ()
         try:
-            checked = self._run(CheckOrder(check=order), row.source_sha256, folder)
-            assert isinstance(checked, CheckedDataset)
-            blob = self.blobs.put_file(folder / checked.path)
-            accepted = AcceptedDataset(
-                classes=checked.classes,
-                input_size=tuple(checked.input_size),
-                labels=checked.labels,
-                splits=checked.splits,
-                class_counts=checked.class_counts,
-                normalisation=checked.normalisation.model_dump(mode="json"),
-                digest=checked.digest,
-                sha256=blob.sha256,
-                bytes=blob.bytes,
-            )
+            accepted = keep(self._run(CheckOrder(check=order), row.source_sha256, folder), folder)
             with self.database.transaction() as session:
-                DatasetStore(session).accept(row.id, row.check_run, accepted)
+                unblocked = store(session).accept(row.id, row.check_run, accepted)
         except CheckFailed as failed:
             with self.database.transaction() as session:
-                DatasetStore(session).reject(row.id, row.check_run, failed.error)
+                store(session).reject(row.id, row.check_run, failed.error)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+        for job_id in unblocked or ():
+            self.nudge(job_id)
+
+    def _keep_model(self, checked: CheckedModel, folder: Path) -> AcceptedModel:
+        files = store_model_folder(folder / checked.folder, self.blobs)
+        weights = next(file for file in files if file.name == "model.safetensors")
+        return AcceptedModel(
+            parameters=checked.parameters,
+            macs=checked.macs,
+            size_bytes=weights.bytes,
+            sha256=weights.sha256,
+            files=files,
+        )
+
+    def _keep_dataset(self, checked: CheckedDataset, folder: Path) -> AcceptedDataset:
+        blob = self.blobs.put_file(folder / checked.path)
+        return AcceptedDataset(
+            classes=checked.classes,
+            input_size=tuple(checked.input_size),
+            labels=checked.labels,
+            splits=checked.splits,
+            class_counts=checked.class_counts,
+            normalisation=checked.normalisation.model_dump(mode="json"),
+            digest=checked.digest,
+            sha256=blob.sha256,
+            bytes=blob.bytes,
+        )
 
     def _folder(self, resource_id: str, run: int) -> Path:
         folder = self.settings.scratch_dir / f"{resource_id}-{run}"

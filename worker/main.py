@@ -134,7 +134,7 @@ def _serve(
     )
     slots = Slots(settings.job_slots, runner.run_one)
     sweep = Sweep(database, blobs, relay.nudge, settings)
-    intake = Intake(settings, database, blobs, host, worker_id)
+    intake = Intake(settings, database, blobs, host, worker_id, runner.nudge_row)
     intake_thread = threading.Thread(
         target=intake.run, args=(draining,), name="intake", daemon=True
     )

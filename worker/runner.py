@@ -136,9 +136,9 @@ class Runner:
             return
         log.info("job %s: %s", job.id, moved.status)
         for unblocked in moved.unblocked:
-            self._nudge_row(unblocked)
+            self.nudge_row(unblocked)
         if moved.status == "queued" and self.draining.is_set():
-            self._nudge_row(job.id)
+            self.nudge_row(job.id)
 
     def _write(self, job: ClaimedJob, outcome: Outcome) -> Moved | None:
         with self.database.transaction() as session:
@@ -157,7 +157,8 @@ class Runner:
             return jobs.finish(job.id, job.run, Paused())
         return None
 
-    def _nudge_row(self, job_id: str) -> None:
+    def nudge_row(self, job_id: str) -> None:
+        """Wake a worker for a job, on the queue of the device that it asks for."""
         with self.database.read() as session:
             device = JobStore(session).get(job_id).device
         self.nudge(queue_of(device), job_id)
