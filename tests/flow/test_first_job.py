@@ -195,7 +195,7 @@ def test_the_same_seed_gives_the_same_model(client: Client) -> None:
 
 
 def test_logs_of_the_processes_show_no_key(stack: Stack, client: Client) -> None:
-    with pytest.raises(ApiError):
-        Client(stack.url, "mp_" + "x" * 38).queue()
+    with Client(stack.url, "mp_" + "x" * 38) as stranger, pytest.raises(ApiError):
+        stranger.queue()
     for log in (stack.data_dir / "logs").glob("*.log"):
         assert stack.key not in log.read_text()
