@@ -1,5 +1,6 @@
 """`modelpress keys …`"""
 
+from contextlib import closing
 from datetime import datetime
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import typer
 
 from service.cli.connect import connect
 from service.cli.console import AsJson, age, show_json, show_table
+from service.cli.database import said_in_words
 from service.contract.wire import KeyCreate, Scope
 
 app = typer.Typer(help="API keys.", no_args_is_help=True)
@@ -61,13 +63,10 @@ def _store(asked: KeyCreate) -> str:
         new_key(key, asked.project, asked.name, asked.scopes), expires_at=asked.expires_at
     )
     url = Settings().database
-    upgrade(url)  # the first key may come before the first start
-    database = Database(url, pool_size=1)
-    try:
-        with database.transaction() as session:
+    with said_in_words():
+        upgrade(url)  # the first key may come before the first start
+        with closing(Database(url, pool_size=1)) as database, database.transaction() as session:
             KeyStore(session).create(row)
-    finally:
-        database.close()
     return key
 
 

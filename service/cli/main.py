@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from service.cli import jobs, keys, resources, servers
 from service.cli.connect import Target
-from service.cli.console import EXIT_CODES, REFUSED, UNREACHABLE, complain
-from service.client import ApiError, ClientError, Unauthorized, Unreachable
+from service.cli.console import EXIT_CODES, REFUSED, UNREACHABLE, USAGE, complain
+from service.client import ApiError, ClientError, Unauthorized, UnexpectedAnswer, Unreachable
 
 app = typer.Typer(
     name="modelpress",
@@ -82,12 +83,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:  # a file of the caller's that cannot be read or written
         complain(str(error))
         raise SystemExit(REFUSED) from error
+    except ValidationError as error:
+        if error.title != "Settings":
+            raise
+        complain(_wrong_settings(error))
+        raise SystemExit(USAGE) from error
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("service", "worker", "modelpress"):
+            raise
+        complain(
+            f"this command needs {error.name}, which is not installed.\n"
+            "Install it: pip install 'modelpress[all]'"
+        )
+        raise SystemExit(REFUSED) from error
+
+
+def _wrong_settings(error: ValidationError) -> str:
+    wrong = (
+        f"\n  MODELPRESS_{'_'.join(map(str, item['loc'])).upper()}: {item['msg']}"
+        for item in error.errors(include_url=False, include_input=False)
+    )
+    return f"the environment holds settings that cannot be:{''.join(wrong)}"
 
 
 def _explained(error: ClientError) -> int:
     match error:
         case Unreachable():
             complain(f"{error}\nStart one with `modelpress up`, or set MODELPRESS_URL.")
+            return UNREACHABLE
+        case UnexpectedAnswer():
+            complain(f"{error}\nIs the URL right? See --url and MODELPRESS_URL.")
             return UNREACHABLE
         case Unauthorized():
             complain(f"{error}\nSet MODELPRESS_KEY, or make a key: `modelpress keys create`.")

@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -11,6 +12,7 @@ import typer
 
 from service.cli.connect import DATA_DIR, connect
 from service.cli.console import REFUSED, complain, out
+from service.cli.database import said_in_words
 
 db = typer.Typer(help="The database.", no_args_is_help=True)
 
@@ -112,7 +114,9 @@ def db_upgrade() -> None:
     from service.config import Settings
     from service.store.migrate import upgrade
 
-    upgrade(Settings().database)
+    url = Settings().database
+    with said_in_words():
+        upgrade(url)
     typer.echo("The database is at the newest schema.")
 
 
@@ -122,27 +126,28 @@ def health(
 ) -> None:
     """Ask the service whether it can take jobs."""
     with connect(context, url) as client:
-        client.is_ready()
-        typer.echo(f"{client.url} is ready")
+        seen = client.health()
+    parts = {"database": seen.database, "blobs": seen.blobs, "broker": seen.broker}
+    down = ", ".join(name for name, state in parts.items() if state == "down")
+    if seen.status == "unavailable":
+        complain(f"{client.url} cannot take jobs; down: {down}")
+        raise typer.Exit(REFUSED)
+    typer.echo(f"{client.url} is {seen.status}{down and f'; down: {down}'}")
 
 
 def worker_health() -> None:
     """Tell whether this machine's worker was heard of within its lease; for health checks."""
     from service.config import Settings
-    from service.store.errors import DatabaseUnavailable
     from service.store.session import Database
     from service.store.workers import WorkerStore
 
     settings = Settings()
-    database = Database(settings.database, pool_size=1)
-    try:
-        with database.read() as session:
-            alive = WorkerStore(session).alive(settings.lease_s)
-    except DatabaseUnavailable as error:
-        complain(f"the database does not answer: {error}")
-        raise typer.Exit(REFUSED) from error
-    finally:
-        database.close()
+    with (
+        said_in_words(),
+        closing(Database(settings.database, pool_size=1)) as database,
+        database.read() as session,
+    ):
+        alive = WorkerStore(session).alive(settings.lease_s)
     here = [row.id for row in alive if row.hostname == settings.worker_name]
     if not here:
         complain(f"no worker of {settings.worker_name} was heard of in {settings.lease_s:.0f} s")
