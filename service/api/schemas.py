@@ -99,6 +99,8 @@ def progress_read(row: JobRow, moment: datetime) -> Progress | None:
         return None
     step, total = row.progress_step, row.progress_total
     fraction = min(1.0, step / total) if total else 0.0
+    if row.status == "succeeded":  # its last phase counted no steps
+        fraction = 1.0
     eta_s = None
     if row.status == "running" and row.run_started_at is not None and 0 < fraction < 1:
         ran = (moment - row.run_started_at).total_seconds()

@@ -60,6 +60,10 @@ def test_a_chain_submitted_at_once_runs_in_order_and_says_what_was_gained(
     assert distilled.teacher.model == trained.model
     assert set(distilled.history[0].losses) == {"total", "hard", "soft"}
     assert result.baseline == trained.model
+    assert measured.data.progress is not None
+    assert measured.data.progress.fraction == 1.0
+    config = json.loads((student.model.download(tmp_path / "s") / "config.json").read_text())
+    assert [step["teacher"] for step in config["compression"]] == [trained.model]
     assert result.models[1].speedups
     assert [len(row.latencies) for row in result.models] == [2, 2]
     assert result.models[1].test.correct == distilled.test.correct  # the same file, measured twice

@@ -1,8 +1,11 @@
 """`distill`: spec -> engine -> result."""
 
+from dataclasses import replace
+
 from service.contract.distill import DistillResult, DistillSpec
 from service.reports.key_figures import key_figures
 from worker.engine.distill.distill import distill as run
+from worker.engine.models.folder import LoadedModel
 from worker.engine.train.evaluate import agreement
 from worker.handlers.common import Job, Outcome, check_fits, model_facts
 from worker.handlers.trained import produced, save_and_judge
@@ -13,7 +16,8 @@ def distill(job: Job, spec: DistillSpec) -> Outcome:
     data = job.data(spec.dataset)
     teacher = job.load(spec.teacher)
     check_fits(teacher.config, data)
-    student = job.start_from(spec.student, data)
+    source = job.input(spec.teacher)
+    student = _marked(job.start_from(spec.student, data), spec, source.id)
     job.observer.on_phase("training")
     outcome = run(
         student.module,
@@ -29,7 +33,6 @@ def distill(job: Job, spec: DistillSpec) -> Outcome:
         **job.fit_options(spec.training),
     )
     trained = save_and_judge(job, student, data, spec.dataset)
-    source = job.input(spec.teacher)
     teacher_test, teacher_logits = job.evaluate(teacher, data.test)
     teacher_facts = model_facts(teacher, job.folder / source.folder, source.id, source.name)
     result = DistillResult(
@@ -47,6 +50,13 @@ def distill(job: Job, spec: DistillSpec) -> Outcome:
         produced(job, trained, key_figures(result), source, lineage),
         student.config.labels,
     )
+
+
+def _marked(student: LoadedModel, spec: DistillSpec, teacher_id: str) -> LoadedModel:
+    """The student, with what is being done to it in its config.json."""
+    step = {"kind": "distill", "teacher": teacher_id, "loss": spec.loss.model_dump()}
+    config = replace(student.config, compression=(*student.config.compression, step))
+    return LoadedModel(student.module, config)
 
 
 def retention(accuracy: float, baseline: float) -> float:
