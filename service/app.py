@@ -25,13 +25,14 @@ from service.api.feed import Feed
 from service.api.measures import Measures
 from service.api.middleware import Edge
 from service.auth import Keyring, ensure_key
-from service.blobs import BlobStore, S3Options, open_blobs
+from service.blobs import BlobStore
 from service.config import Settings
 from service.queue import JobQueue, broker_answers
 from service.relay import Relay
 from service.services import Nudger, Services
 from service.store.session import Database
 from service.sweep import Sweep
+from service.wiring import open_blob_store
 
 _DESCRIPTION = (
     "Makes trained PyTorch models smaller and faster, and proves it. "
@@ -54,7 +55,7 @@ def create_app(
     services = Services(
         settings=settings,
         database=database,
-        blobs=blobs or _blobs(settings),
+        blobs=blobs or open_blob_store(settings),
         relay=relay or _NoRelay(),
         keyring=Keyring(database),
         broker_reachable=lambda: False,
@@ -124,11 +125,6 @@ def _start_queue(settings: Settings, services: Services, stack: contextlib.ExitS
     sweep.start()
     stack.callback(sweep.close)
     return replace(services, relay=relay, broker_reachable=lambda: broker_answers(settings.broker))
-
-
-def _blobs(settings: Settings) -> BlobStore:
-    s3 = S3Options(endpoint=settings.s3_endpoint, region=settings.s3_region)
-    return open_blobs(settings.blobs, settings.staging_dir, s3=s3)
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -8,7 +8,7 @@ from typing import get_args
 
 from celery.signals import worker_shutting_down
 
-from service.blobs import BlobStore, S3Options, open_blobs
+from service.blobs import BlobStore
 from service.config import Settings
 from service.contract.ids import new_id
 from service.contract.specs import JobKind
@@ -19,6 +19,7 @@ from service.relay import Relay
 from service.store.session import Database
 from service.store.values import ClaimingWorker, NewWorker
 from service.sweep import Sweep
+from service.wiring import open_blob_store
 from worker.engine_host import EngineHost
 from worker.intake import Intake
 from worker.leases import Heartbeat
@@ -72,12 +73,6 @@ def capability_tokens(seen: WorkerCapabilities) -> frozenset[str]:
         + [f"runtime:{name}" for name in seen.runtimes]
         + [f"dataset:{name}" for name in seen.datasets]
     )
-
-
-def open_blob_store(settings: Settings) -> BlobStore:
-    """The blob store that the settings name."""
-    s3 = S3Options(endpoint=settings.s3_endpoint, region=settings.s3_region)
-    return open_blobs(settings.blobs, settings.staging_dir, s3=s3)
 
 
 def main() -> int:

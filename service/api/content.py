@@ -44,12 +44,14 @@ def of_blob(
     )
 
 
-def redirect_to(
-    blobs: BlobStore, sha256: str, filename: str, media_type: str
-) -> RedirectResponse | None:
-    """A redirect to where the store serves the blob itself, if it does."""
+def serve_blob(
+    request: Request, blobs: BlobStore, sha256: str, size: int, media_type: str, filename: str
+) -> Response:
+    """A blob as a download: a redirect where the store serves it itself, else its bytes."""
     url = blobs.url(sha256, filename, media_type, _URL_S)
-    return None if url is None else RedirectResponse(url, status_code=307)
+    if url is not None:
+        return RedirectResponse(url, status_code=307)
+    return serve(request, of_blob(blobs, sha256, size, media_type, filename))
 
 
 def serve(request: Request, content: Content) -> Response:

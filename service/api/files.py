@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request, Response
 from fastapi import Path as PathParameter
 
-from service.api.content import of_blob, redirect_to, serve
+from service.api.content import serve_blob
 from service.api.deps import After, Limit, Reader, ServicesDep, Writer, problems
 from service.api.intake import declared_length, declared_sha256, receive
 from service.api.schemas import file_read, page, upload_read
@@ -100,10 +100,7 @@ def get_file(name: FileName, request: Request, caller: Reader, services: Service
     with services.database.read() as session:
         row = FileStore(session).get(caller.project, name)
     media_type = "application/octet-stream"
-    redirect = redirect_to(services.blobs, row.sha256, name, media_type)
-    if redirect is not None:
-        return redirect
-    return serve(request, of_blob(services.blobs, row.sha256, row.bytes, media_type, name))
+    return serve_blob(request, services.blobs, row.sha256, row.bytes, media_type, name)
 
 
 @router.delete(

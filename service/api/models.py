@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from service.api.content import Content, of_blob, redirect_to, serve
+from service.api.content import Content, serve, serve_blob
 from service.api.deps import After, Limit, Reader, ServicesDep, Writer, problems
 from service.api.prefer import settled, wait_seconds
 from service.api.resources import name_of, uploaded
@@ -205,7 +205,4 @@ def _one_file(
         )
     media_type = "application/octet-stream"
     filename = f"{row.name}{file.name.removeprefix('model')}"
-    redirect = redirect_to(services.blobs, file.sha256, filename, media_type)
-    if redirect is not None:
-        return redirect
-    return serve(request, of_blob(services.blobs, file.sha256, file.bytes, media_type, filename))
+    return serve_blob(request, services.blobs, file.sha256, file.bytes, media_type, filename)

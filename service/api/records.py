@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from service.api.content import Content, of_blob, redirect_to, serve
+from service.api.content import Content, of_blob, serve, serve_blob
 from service.api.deps import Reader, ServicesDep, problems
 from service.api.schemas import artifact_read, checkpoint_read, page
 from service.contract.lifecycle import TERMINAL
@@ -154,10 +154,7 @@ def get_artifact_content(
     """The ETag is the SHA-256."""
     with services.database.read() as session:
         row = ArtifactStore(session).get(artifact_id, caller.project)
-    redirect = redirect_to(services.blobs, row.sha256, row.name, row.media_type)
-    if redirect is not None:
-        return redirect
-    return serve(request, of_blob(services.blobs, row.sha256, row.bytes, row.media_type, row.name))
+    return serve_blob(request, services.blobs, row.sha256, row.bytes, row.media_type, row.name)
 
 
 @router.head("/jobs/{job_id}/report", include_in_schema=False)

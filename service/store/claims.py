@@ -164,11 +164,11 @@ def lapsed(session: Session, limit: int) -> list[tuple[str, int]]:
     return [(job_id, run) for job_id, run in rows]
 
 
-def rescue(session: Session, job_id: str, run: int) -> tuple[Moved, JobError | None] | None:
+def rescue(session: Session, job_id: str, run: int) -> Moved | None:
     """Take a job from the worker that was lost. None: it was heard of after all.
 
-    Queued again while attempts are left, else failed, which is returned as the error too. A
-    cancel or pause that was under way is complete, since nobody works on it any more.
+    Queued again while attempts are left, else failed. A cancel or pause that was under way is
+    complete, since nobody works on it any more.
     """
     row = session.execute(
         select(JobRow)
@@ -183,7 +183,6 @@ def rescue(session: Session, job_id: str, run: int) -> tuple[Moved, JobError | N
     ).scalar_one_or_none()
     if row is None:
         return None
-    error: JobError | None = None
     values: dict[str, Any] = {}
     targets: dict[JobStatus, JobStatus] = {"cancelling": "cancelled", "pausing": "paused"}
     target = targets.get(row.status, "queued")
@@ -196,7 +195,7 @@ def rescue(session: Session, job_id: str, run: int) -> tuple[Moved, JobError | N
     moved = move(session, job_id, target, {row.status}, moment, values=values, data=data)
     assert moved is not None, "the row is locked"
     close_attempt(session, moved, moment, values.get("error"))
-    return Moved(target), error
+    return Moved(target)
 
 
 def nudgeable(session: Session, limit: int, older_than_s: float) -> list[tuple[str, str]]:

@@ -203,11 +203,8 @@ class JobStore:
 
     def rescue(self, job_id: str, run: int) -> Moved | None:
         """Take a job from a lost worker; see `claims.rescue`. Fails its dependents if it fails."""
-        rescued = claims.rescue(self._session, job_id, run)
-        if rescued is None:
-            return None
-        moved, _ = rescued
-        if moved.status in ("failed", "cancelled"):
+        moved = claims.rescue(self._session, job_id, run)
+        if moved is not None and moved.status in ("failed", "cancelled"):
             break_(self._session, job_id, now(self._session))
         return moved
 
