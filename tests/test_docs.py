@@ -15,10 +15,11 @@ from pydantic import BaseModel
 
 from service.cli.main import app
 from service.config import Settings
+from service.contract.datasets import DatasetCreate
 from service.contract.job_errors import JobErrorCode
 from service.contract.lifecycle import MOVES
+from service.contract.models import ModelCreate
 from service.contract.specs import SPECS
-from service.contract.wire import DatasetCreate, ModelCreate
 
 ROOT: Final = Path(__file__).parent.parent
 PAGES: Final = tuple(

@@ -11,8 +11,9 @@ from typing import Any, Final, cast
 from service.blobs import BlobError, BlobStore
 from service.config import Settings
 from service.contract.catalog import ArchitectureOptions
+from service.contract.datasets import DatasetFormat
 from service.contract.job_errors import JobError
-from service.contract.wire import DatasetFormat, Normalisation
+from service.contract.normalisation import Normalisation
 from service.store.datasets import DatasetStore
 from service.store.errors import DatabaseUnavailable
 from service.store.models import ModelStore

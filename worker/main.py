@@ -12,7 +12,7 @@ from service.blobs import BlobStore
 from service.config import Settings
 from service.contract.ids import new_id
 from service.contract.specs import JobKind
-from service.contract.wire import WorkerCapabilities
+from service.contract.system import WorkerCapabilities
 from service.logs import configure
 from service.queue import DEFAULT_QUEUE, GPU_QUEUE, JobQueue
 from service.relay import Relay

@@ -11,8 +11,9 @@ from pydantic import Field
 
 from service.contract.base import Contract, InputSize, ModelId, Sha256, Time
 from service.contract.catalog import ArchitectureOptions
+from service.contract.datasets import DatasetFormat
+from service.contract.normalisation import Normalisation
 from service.contract.specs import JobResult, JobSpec
-from service.contract.wire import DatasetFormat, Normalisation
 
 ORDER: Final = "order.json"
 PRODUCT: Final = "product.json"

@@ -9,7 +9,8 @@ from service.api.deps import After, Limit, Reader, ServicesDep, Writer, problems
 from service.api.prefer import settled, wait_seconds
 from service.api.resources import name_of, uploaded
 from service.api.schemas import dataset_read, page
-from service.contract.wire import DatasetCreate, DatasetRead, Page
+from service.contract.datasets import DatasetCreate, DatasetRead
+from service.contract.wire import Page
 from service.peek import check_archive
 from service.services import Services
 from service.store.datasets import DatasetStore

@@ -12,7 +12,7 @@ from service.api.deps import ServicesDep
 from service.api.measures import MEDIA_TYPE, Measures
 from service.blobs import BlobError
 from service.contract.base import Contract
-from service.contract.wire import Health, Ready
+from service.contract.system import Health, Ready
 from service.store.errors import DatabaseUnavailable
 
 router = APIRouter(tags=["health"])

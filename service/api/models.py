@@ -10,7 +10,9 @@ from service.api.deps import After, Limit, Reader, ServicesDep, Writer, problems
 from service.api.prefer import settled, wait_seconds
 from service.api.resources import name_of, uploaded
 from service.api.schemas import model_read, page
-from service.contract.wire import LineageRead, ModelCreate, ModelRead, Normalisation, Page
+from service.contract.models import LineageRead, ModelCreate, ModelRead
+from service.contract.normalisation import Normalisation
+from service.contract.wire import Page
 from service.errors import Clash, Invalid, Missing
 from service.folder_zip import FolderZip
 from service.peek import check_weights

@@ -6,25 +6,23 @@ from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
+from service.contract.datasets import DatasetRead, SplitSizes
 from service.contract.job_errors import JobError
 from service.contract.lifecycle import LEASED
+from service.contract.models import ModelRead
+from service.contract.normalisation import Normalisation
 from service.contract.specs import RESULTS, SPECS
+from service.contract.system import WorkerCapabilities, WorkerRead
 from service.contract.wire import (
     ArtifactRead,
     CheckpointRead,
-    DatasetRead,
     EventRead,
     FileRead,
     JobRead,
     KeyRead,
-    ModelRead,
-    Normalisation,
     Page,
     Progress,
-    SplitSizes,
     UploadRead,
-    WorkerCapabilities,
-    WorkerRead,
 )
 from service.store.jobs import JobStore
 from service.store.tables import (

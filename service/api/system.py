@@ -7,13 +7,8 @@ from fastapi import APIRouter
 
 from service.api.deps import Reader, ServicesDep, problems
 from service.api.schemas import worker_read
-from service.contract.wire import (
-    CapabilitiesRead,
-    Page,
-    QueueRead,
-    WorkerCapabilities,
-    WorkerRead,
-)
+from service.contract.system import CapabilitiesRead, QueueRead, WorkerCapabilities, WorkerRead
+from service.contract.wire import Page
 from service.store.jobs import JobStore
 from service.store.session import now
 from service.store.workers import WorkerStore

@@ -17,8 +17,8 @@ from service.cli.console import REFUSED, complain, duration, out
 from service.cli.signals import stops_like_ctrl_c
 from service.cli.watch import follow
 from service.client import Client, ClientError, Job, JobFailed
+from service.contract.models import ModelRead
 from service.contract.reports import Report, Table
-from service.contract.wire import ModelRead
 from service.embedded import Stack, StackError
 from service.reports.show import is_numeric
 from service.reports.text import table_rows

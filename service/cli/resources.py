@@ -10,8 +10,9 @@ import typer
 from service.cli.connect import connect
 from service.cli.console import REFUSED, AsJson, age, complain, show_json, show_table, size
 from service.client.jobs import ReportFormat
+from service.contract.base import CheckStatus
+from service.contract.datasets import DatasetFormat
 from service.contract.job_errors import JobError
-from service.contract.wire import CheckStatus, DatasetFormat
 
 N = TypeVar("N", int, float)
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from service.contract.wire import CheckStatus
+from service.contract.base import CheckStatus
 
 _FIRST_S: Final = 0.05
 _LONGEST_S: Final = 1.0

@@ -30,19 +30,9 @@ from service.client.upload import Files
 from service.contract.benchmark import Runtime
 from service.contract.distill import KdLoss
 from service.contract.specs import JobSpec
+from service.contract.system import CapabilitiesRead, QueueRead, Ready, WorkerRead
 from service.contract.training import TrainingSpec
-from service.contract.wire import (
-    CapabilitiesRead,
-    JobRead,
-    KeyCreated,
-    KeyRead,
-    Page,
-    QueueRead,
-    Ready,
-    Scope,
-    Validated,
-    WorkerRead,
-)
+from service.contract.wire import JobRead, KeyCreated, KeyRead, Page, Scope, Validated
 
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
 _UNAVAILABLE: Final = 503

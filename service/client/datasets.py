@@ -6,7 +6,8 @@ from pathlib import Path
 from service.client.checking import settled
 from service.client.http import Http, read_as
 from service.client.upload import Files, OnBytes
-from service.contract.wire import DatasetFormat, DatasetRead, Page
+from service.contract.datasets import DatasetFormat, DatasetRead
+from service.contract.wire import Page
 
 
 class Dataset:

@@ -9,7 +9,8 @@ from service.client.checking import settled
 from service.client.download import OnBytes, download, download_folder
 from service.client.http import Http, read_as
 from service.client.upload import Files
-from service.contract.wire import LineageRead, ModelRead, Page
+from service.contract.models import LineageRead, ModelRead
+from service.contract.wire import Page
 
 _WEIGHTS: Final = "model.safetensors"
 _OF_A_FOLDER: Final = ("architecture", "options", "classes", "input_size", "labels")

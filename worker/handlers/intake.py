@@ -5,7 +5,7 @@ from typing import assert_never
 
 import torch
 
-from service.contract.wire import Normalisation
+from service.contract.normalisation import Normalisation
 from worker.engine.data.canonical import save_data
 from worker.engine.data.image_folder import read_image_zip
 from worker.engine.data.npz import read_npz

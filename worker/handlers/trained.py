@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import torch
 
+from service.contract.normalisation import Normalisation
 from service.contract.training import DataFacts, Evaluation, ModelFacts
-from service.contract.wire import Normalisation
 from service.reports.build import reproduction
 from service.reports.card import model_card
 from worker.child import epoch_read

@@ -1,0 +1,76 @@
+"""Workers, the queue, and what the service as a whole can do."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from service.contract.base import Contract, JobId, Time
+from service.contract.lifecycle import JobStatus
+
+Health = Literal["up", "down"]
+
+
+class WorkerCapabilities(Contract):
+    """What a worker can do."""
+
+    device: Literal["cpu", "cuda"] = Field(description="What it computes on.")
+    device_name: str = Field(description="Name of the processor or GPU.")
+    memory_bytes: int = Field(ge=0, description="Memory of the device.")
+    torch: str = Field(description="Version of torch.")
+    kinds: tuple[str, ...] = Field(description="Kinds of job.")
+    architectures: dict[str, tuple[str, ...]] = Field(description="Options, by architecture.")
+    losses: tuple[str, ...] = Field(description="Distillation losses.")
+    runtimes: tuple[str, ...] = Field(description="Runtimes of benchmarks.")
+    datasets: tuple[str, ...] = Field(description="Built-in datasets.")
+
+
+class WorkerRead(Contract):
+    """A worker process."""
+
+    id: str = Field(description="The worker.")
+    object: Literal["worker"] = Field("worker", description="Always `worker`.")
+    hostname: str = Field(description="Where it runs.")
+    version: str = Field(description="Version of Modelpress.")
+    alive: bool = Field(description="Heard of within the lease.")
+    draining: bool = Field(description="Finishing; takes nothing new.")
+    slots: int = Field(ge=1, description="Jobs at once.")
+    jobs: tuple[JobId, ...] = Field(description="What it runs now.")
+    queues: tuple[str, ...] = Field(description="What it serves.")
+    capabilities: WorkerCapabilities = Field(description="What it can do.")
+    started_at: Time = Field(description="When it started.")
+    seen_at: Time = Field(description="Last heartbeat.")
+
+
+class QueueRead(Contract):
+    """How much work there is."""
+
+    object: Literal["queue"] = Field("queue", description="Always `queue`.")
+    jobs: dict[JobStatus, int] = Field(description="Jobs of this project by status.")
+    oldest_queued_s: float | None = Field(description="Age of the oldest eligible job.")
+    workers: int = Field(ge=0, description="Workers alive.")
+    slots: int = Field(ge=0, description="Jobs that can run at once.")
+
+
+class Ready(Contract):
+    """Whether requests can be served, and what they stand on."""
+
+    status: Literal["ready", "degraded", "unavailable"] = Field(
+        description="`degraded`: jobs are accepted, and start within seconds instead of at once."
+    )
+    database: Health = Field(description="The rows.")
+    blobs: Health = Field(description="The bytes.")
+    broker: Health = Field(description="The wake-up calls; jobs are found without them too.")
+
+
+class CapabilitiesRead(Contract):
+    """What the workers alive can do, together."""
+
+    object: Literal["capabilities"] = Field("capabilities", description="Always `capabilities`.")
+    version: str = Field(description="Version of the service.")
+    kinds: tuple[str, ...] = Field(description="Kinds of job.")
+    architectures: dict[str, tuple[str, ...]] = Field(description="Options, by architecture.")
+    losses: tuple[str, ...] = Field(description="Distillation losses.")
+    runtimes: tuple[str, ...] = Field(description="Runtimes of benchmarks.")
+    datasets: tuple[str, ...] = Field(description="Built-in datasets.")
+    devices: tuple[str, ...] = Field(description="Names of the devices.")
+    workers: int = Field(ge=0, description="Workers alive.")
