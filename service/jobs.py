@@ -176,7 +176,8 @@ def _model_shape(session: Session, reference: Reference, project: str, depth: in
         raise Invalid.at(reference.pointer, str(error), "unknown_reference") from None
     if row.status == "rejected":
         raise Invalid.at(reference.pointer, f"{row.id} was rejected", "unusable_reference")
-    return Shape(row.classes, tuple(row.input_size), row.form == "weights")
+    size = None if row.input_size is None else tuple(row.input_size)
+    return Shape(row.classes, size, row.form == "weights")
 
 
 def _job_shape(session: Session, reference: Reference, job: JobRow, depth: int) -> Shape:

@@ -10,9 +10,9 @@ from typing import Any, Final, cast
 
 from service.blobs import BlobError, BlobStore
 from service.config import Settings
-from service.contract.catalog import ArchitectureOptions
 from service.contract.datasets import DatasetFormat
 from service.contract.job_errors import JobError
+from service.contract.models import WEIGHTS_OF_FORM, SourceFormat
 from service.contract.normalisation import Normalisation
 from service.store.datasets import DatasetStore
 from service.store.errors import DatabaseUnavailable
@@ -94,12 +94,15 @@ class Intake:
     def _check_model(self, row: ModelRow) -> None:
         order = ModelCheckOrder(
             source=_SOURCE,
+            format=cast(SourceFormat, row.source),
             name=row.name,
             architecture=row.architecture,
-            options=ArchitectureOptions.model_validate(row.options),
+            options=row.options,
             classes=row.classes,
-            input_size=tuple(row.input_size),
-            normalisation=Normalisation.model_validate(row.normalisation),
+            input_size=None if row.input_size is None else tuple(row.input_size),
+            normalisation=None
+            if row.normalisation is None
+            else Normalisation.model_validate(row.normalisation),
             labels=None if row.labels is None else tuple(row.labels),
         )
         self._settle(row, order, ModelStore, self._keep_model)
@@ -110,6 +113,7 @@ class Intake:
             format=cast(DatasetFormat, row.format),
             validation_share=row.validation_share,
             image_size=row.image_size,
+            undecodable_share=row.undecodable_share,
             seed=row.seed,
         )
         self._settle(row, order, DatasetStore, self._keep_dataset)
@@ -138,8 +142,16 @@ class Intake:
 
     def _keep_model(self, checked: CheckedModel, folder: Path) -> AcceptedModel:
         files = store_model_folder(folder / checked.folder, self.blobs)
-        weights = next(file for file in files if file.name == "model.safetensors")
+        weights = next(file for file in files if file.name == WEIGHTS_OF_FORM[checked.form])
         return AcceptedModel(
+            form=checked.form,
+            architecture=checked.architecture,
+            options=checked.options,
+            classes=checked.classes,
+            input_size=tuple(checked.input_size),
+            normalisation=checked.normalisation.model_dump(mode="json"),
+            labels=checked.labels,
+            notes=checked.notes,
             parameters=checked.parameters,
             macs=checked.macs,
             size_bytes=weights.bytes,
@@ -149,6 +161,9 @@ class Intake:
 
     def _keep_dataset(self, checked: CheckedDataset, folder: Path) -> AcceptedDataset:
         blob = self.blobs.put_file(folder / checked.path)
+        sheet = None
+        if checked.contact_sheet is not None:
+            sheet = self.blobs.put_file(folder / checked.contact_sheet).sha256
         return AcceptedDataset(
             classes=checked.classes,
             input_size=tuple(checked.input_size),
@@ -156,6 +171,8 @@ class Intake:
             splits=checked.splits,
             class_counts=checked.class_counts,
             normalisation=checked.normalisation.model_dump(mode="json"),
+            findings=checked.findings.model_dump(mode="json"),
+            contact_sheet_sha256=sheet,
             digest=checked.digest,
             sha256=blob.sha256,
             bytes=blob.bytes,

@@ -10,8 +10,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from service.contract.base import Contract, InputSize, ModelId, Sha256, Time
-from service.contract.catalog import ArchitectureOptions
-from service.contract.datasets import DatasetFormat
+from service.contract.catalog import Options
+from service.contract.datasets import DatasetFindings, DatasetFormat
+from service.contract.models import SourceFormat
 from service.contract.normalisation import Normalisation
 from service.contract.specs import JobResult, JobSpec
 
@@ -81,16 +82,17 @@ class JobProduct(Contract):
 
 
 class ModelCheckOrder(Contract):
-    """Uploaded weights to look into."""
+    """An uploaded model to look into. What is None, the file or the architecture has to say."""
 
     kind: Literal["model"] = "model"
     source: RelativePath
+    format: SourceFormat
     name: str
-    architecture: str
-    options: ArchitectureOptions
-    classes: int
-    input_size: InputSize
-    normalisation: Normalisation
+    architecture: str | None
+    options: Options
+    classes: int | None
+    input_size: InputSize | None
+    normalisation: Normalisation | None
     labels: tuple[str, ...] | None
 
 
@@ -102,6 +104,7 @@ class DatasetCheckOrder(Contract):
     format: DatasetFormat
     validation_share: float
     image_size: int | None
+    undecodable_share: float
     seed: int
 
 
@@ -116,8 +119,16 @@ class CheckedModel(Contract):
 
     kind: Literal["model"] = "model"
     folder: RelativePath
+    form: Literal["weights", "graph"]
+    architecture: str
+    options: Options
+    classes: int
+    input_size: InputSize
+    normalisation: Normalisation
+    labels: tuple[str, ...] | None
+    notes: tuple[str, ...]
     parameters: int
-    macs: int
+    macs: int | None
 
 
 class CheckedDataset(Contract):
@@ -131,6 +142,8 @@ class CheckedDataset(Contract):
     splits: dict[str, int]
     class_counts: dict[str, tuple[int, ...]]
     normalisation: Normalisation
+    findings: DatasetFindings
+    contact_sheet: RelativePath | None = Field(description="A PNG.")
     digest: Sha256
 
 

@@ -11,6 +11,7 @@ from service.api.resources import name_of, uploaded
 from service.api.schemas import dataset_read, page
 from service.contract.datasets import DatasetCreate, DatasetRead
 from service.contract.wire import Page
+from service.errors import Invalid
 from service.peek import check_archive
 from service.services import Services
 from service.store.datasets import DatasetStore
@@ -50,6 +51,8 @@ async def register_dataset(
 
 
 def _register(services: Services, project: str, asked: DatasetCreate) -> DatasetRead:
+    if asked.file is None:
+        raise Invalid.at("#/source", f"no source '{asked.source}' is declared", "unknown_source")
     with services.database.read() as session:
         file = uploaded(session, project, asked.file)
     check_archive(file.bytes, lambda start, end: services.blobs.open(file.sha256, start, end))
@@ -59,6 +62,7 @@ def _register(services: Services, project: str, asked: DatasetCreate) -> Dataset
         source_sha256=file.sha256,
         validation_share=asked.validation_share,
         image_size=asked.image_size,
+        undecodable_share=asked.undecodable_share,
         seed=asked.seed,
     )
     with services.database.transaction() as session:

@@ -68,6 +68,8 @@ async def register_model(
 
 
 def _register(services: Services, project: str, asked: ModelCreate) -> ModelRead:
+    if asked.architecture is None or asked.input_size is None or asked.classes is None:
+        raise Invalid.at("#/architecture", "bare weights need architecture, classes, input_size")
     channels = asked.input_size[0]
     normalisation = asked.normalisation or Normalisation(
         mean=(0.0,) * channels, std=(1.0,) * channels
@@ -82,11 +84,12 @@ def _register(services: Services, project: str, asked: ModelCreate) -> ModelRead
     model = NewModel(
         name=name_of(asked.name, asked.file),
         architecture=asked.architecture,
-        options=asked.options.given(),
+        options=asked.options,
         classes=asked.classes,
         input_size=tuple(asked.input_size),
         normalisation=normalisation.model_dump(mode="json"),
         labels=asked.labels,
+        source="safetensors",
         source_sha256=file.sha256,
     )
     with services.database.transaction() as session:

@@ -1,12 +1,12 @@
 """What is shown: rows in the words of the contract."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
-from service.contract.datasets import DatasetRead, SplitSizes
+from service.contract.datasets import DatasetFindings, DatasetRead, SplitSizes
 from service.contract.job_errors import JobError
 from service.contract.lifecycle import LEASED
 from service.contract.models import ModelRead
@@ -169,11 +169,12 @@ def model_read(row: ModelRow) -> ModelRead:
         name=row.name,
         status=row.status,
         form=row.form,
+        source=row.source,
         architecture=row.architecture,
         options=row.options,
         classes=row.classes,
-        input_size=tuple(row.input_size),
-        normalisation=Normalisation.model_validate(row.normalisation),
+        input_size=None if row.input_size is None else tuple(row.input_size),
+        normalisation=_normalisation(row.normalisation),
         labels=None if row.labels is None else tuple(row.labels),
         parameters=row.parameters,
         macs=row.macs,
@@ -182,15 +183,19 @@ def model_read(row: ModelRow) -> ModelRead:
         metrics=row.metrics,
         parent=row.parent_id,
         job=row.job_id,
+        notes=tuple(row.notes),
         error=error_read(row.error),
         created_at=row.created_at,
     )
 
 
+def _normalisation(found: Mapping[str, Any] | None) -> Normalisation | None:
+    return None if found is None else Normalisation.model_validate(found)
+
+
 def dataset_read(row: DatasetRow) -> DatasetRead:
     """A dataset."""
     counts = row.class_counts
-    statistics = row.normalisation
     return DatasetRead(
         id=row.id,
         name=row.name,
@@ -201,7 +206,11 @@ def dataset_read(row: DatasetRow) -> DatasetRead:
         labels=None if row.labels is None else tuple(row.labels),
         splits=None if row.splits is None else SplitSizes(**row.splits),
         class_counts=None if counts is None else {k: tuple(v) for k, v in counts.items()},
-        normalisation=None if statistics is None else Normalisation.model_validate(statistics),
+        normalisation=_normalisation(row.normalisation),
+        findings=None if row.findings is None else DatasetFindings.model_validate(row.findings),
+        contact_sheet=row.contact_sheet_sha256 is not None,
+        source=row.source,
+        path=row.path,
         digest=row.digest,
         bytes=row.bytes,
         error=error_read(row.error),

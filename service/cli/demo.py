@@ -180,6 +180,8 @@ def reload_and_predict(folder: Path, model: ModelRead) -> str:
     module = modelpress.load(folder)
     parameters = list(module.parameters())
     counted = sum(parameter.numel() for parameter in parameters)
+    assert model.input_size is not None, "the model is ready"
+    assert model.normalisation is not None
     channels, height, width = model.input_size
     zero = parameters[0].new_tensor(_A_ZERO) / 16
     zero = zero.repeat_interleave(height // 8, dim=0).repeat_interleave(width // 8, dim=1)

@@ -94,7 +94,7 @@ def list_models(context: typer.Context, limit: Limit = 20, as_json: AsJson = Fal
     rows = (
         (
             model.id,
-            model.architecture,
+            model.architecture or "",
             model.status,
             "" if model.parameters is None else f"{model.parameters:,}",
             size(model.size_bytes),

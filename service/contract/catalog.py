@@ -3,22 +3,24 @@
 The engine's registries are the truth; a test holds these tables against them.
 """
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Annotated, Final, Literal, get_args
 
+from annotated_types import Len
 from pydantic import (
+    AfterValidator,
     Discriminator,
     Field,
-    PlainSerializer,
+    StringConstraints,
     Tag,
     ValidationInfo,
-    field_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from service.contract.base import Contract, InputSize, ModelRef
 
-ArchitectureName = Literal[
+BuiltinArchitecture = Literal[
     "cnn_teacher",
     "cnn_student",
     "cnn_simple",
@@ -31,31 +33,44 @@ ArchitectureName = Literal[
     "cifar_resnet110",
     "mlp",
 ]
-ARCHITECTURES: Final[tuple[str, ...]] = get_args(ArchitectureName)
+ARCHITECTURES: Final[tuple[str, ...]] = get_args(BuiltinArchitecture)
 
 
-class ArchitectureOptions(Contract):
-    """Options of an architecture; which ones it takes is listed by `GET /v1/capabilities`."""
+FAMILIES: Final = ("timm", "torchvision", "transformers")
+"""Libraries whose classifiers are named `family/name`. Operators' packages add more of the same
+form; which there are, the workers alive say."""
+
+OptionName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+_Text = Annotated[str, StringConstraints(max_length=256)]
+OptionValue = bool | int | float | _Text | Annotated[tuple[int | float | _Text, ...], Len(0, 64)]
+Options = Annotated[dict[OptionName, OptionValue], Len(0, 64)]
+
+
+class MlpOptions(Contract):
+    """Options of `mlp`."""
 
     hidden: tuple[Annotated[int, Field(ge=1, le=65_536)], ...] | None = Field(
-        None, min_length=1, max_length=16, description="`mlp`: widths of the hidden layers."
+        None, min_length=1, max_length=16, description="Widths of the hidden layers."
     )
-    dropout: float | None = Field(None, ge=0, lt=1, description="`mlp`: dropout probability.")
+    dropout: float | None = Field(None, ge=0, lt=1, description="Dropout probability.")
 
-    def given(self) -> dict[str, object]:
-        """The options that were set, by name."""
-        return self.model_dump(exclude_none=True, mode="json")
 
+_OPTIONS: Final[dict[str, type[Contract]]] = {"mlp": MlpOptions}
 
 OPTIONS_OF: Final[dict[str, frozenset[str]]] = {
-    name: frozenset({"hidden", "dropout"}) if name == "mlp" else frozenset()
+    name: frozenset(_OPTIONS[name].model_fields if name in _OPTIONS else ())
     for name in ARCHITECTURES
 }
 
 
-def unknown_architecture(name: str) -> PydanticCustomError:
+def is_foreign(name: str) -> bool:
+    """Whether an architecture comes from a library or an operator's package: `family/name`."""
+    return "/" in name
+
+
+def unknown_architecture(name: str, known: Sequence[str] = ARCHITECTURES) -> PydanticCustomError:
     """The error for a name that nobody knows, with the nearest names that somebody does."""
-    near = get_close_matches(name, ARCHITECTURES, n=3, cutoff=0.4)
+    near = get_close_matches(name, known, n=3, cutoff=0.4)
     return PydanticCustomError(
         "unknown_architecture",
         "unknown architecture '{name}'; {advice}",
@@ -68,47 +83,65 @@ def unknown_architecture(name: str) -> PydanticCustomError:
     )
 
 
+def _is_known(name: str) -> str:
+    if not is_foreign(name) and name not in OPTIONS_OF:
+        raise unknown_architecture(name)
+    return name
+
+
+def _belong_to_architecture(
+    options: dict[str, OptionValue], info: ValidationInfo
+) -> dict[str, OptionValue]:
+    name = info.data.get("architecture")
+    if name is None or is_foreign(name):  # wrong, which is said already; or known to workers
+        return options
+    unknown = sorted(set(options) - OPTIONS_OF[name])
+    if unknown:
+        raise PydanticCustomError(
+            "unknown_option",
+            "{name} takes no option {unknown}",
+            {"name": name, "unknown": ", ".join(unknown)},
+        )
+    if name in _OPTIONS:
+        _OPTIONS[name].model_validate(options)
+    return options
+
+
+ArchitectureName = Annotated[
+    str,
+    StringConstraints(
+        max_length=128, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*(/[A-Za-z0-9_][A-Za-z0-9_.\-]*)?$"
+    ),
+    AfterValidator(_is_known),
+    Field(
+        description="Name from `GET /v1/capabilities`: a built-in one, `timm/…`, `torchvision/…`, "
+        "or one that the operator installed.",
+        examples=["cnn_student", "timm/resnet18"],
+    ),
+]
+ArchitectureOptions = Annotated[
+    dict[OptionName, OptionValue],
+    Len(0, 64),
+    AfterValidator(_belong_to_architecture),
+    Field(
+        description="Options of the architecture; `GET /v1/capabilities` lists them.",
+        examples=[{}],
+    ),
+]
+"""Checked against the field `architecture`, which must come before it."""
+
+
 class ArchitectureSpec(Contract):
     """A fresh model: an architecture with random weights."""
 
-    architecture: str = Field(
-        max_length=128,
-        description="Name from `GET /v1/capabilities`.",
-        examples=["cnn_student"],
-    )
-    options: Annotated[ArchitectureOptions, PlainSerializer(lambda options: options.given())] = (
-        Field(default_factory=ArchitectureOptions, description="Options of the architecture.")
-    )
+    architecture: ArchitectureName
+    options: ArchitectureOptions = Field(default_factory=dict)
     classes: int | None = Field(
         None, ge=2, le=100_000, description="Outputs. None: the dataset's classes."
     )
     input_size: InputSize | None = Field(
         None, description="Shape of one input. None: the dataset's.", examples=[[3, 32, 32]]
     )
-
-    @field_validator("architecture")
-    @classmethod
-    def _is_known(cls, name: str) -> str:
-        if name not in OPTIONS_OF:
-            raise unknown_architecture(name)
-        return name
-
-    @field_validator("options")
-    @classmethod
-    def _belong_to_architecture(
-        cls, options: ArchitectureOptions, info: ValidationInfo
-    ) -> ArchitectureOptions:
-        name = info.data.get("architecture")
-        if name is None:  # the name is wrong, which is said already
-            return options
-        foreign = sorted(set(options.given()) - OPTIONS_OF[name])
-        if foreign:
-            raise PydanticCustomError(
-                "unknown_option",
-                "{name} takes no option {foreign}",
-                {"name": name, "foreign": ", ".join(foreign)},
-            )
-        return options
 
 
 def _fresh_or_reference(value: object) -> str:

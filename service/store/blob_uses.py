@@ -13,6 +13,7 @@ _COLUMNS = (
     ModelRow.source_sha256,
     DatasetRow.sha256,
     DatasetRow.source_sha256,
+    DatasetRow.contact_sheet_sha256,
     FileRow.sha256,
 )
 

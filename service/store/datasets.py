@@ -17,7 +17,7 @@ class DatasetStore(CheckedStore[DatasetRow]):
     invalid = "invalid_dataset"
 
     def add(self, project: str, dataset: NewDataset) -> DatasetRow:
-        """An upload, to be checked."""
+        """An upload, or a file of a source, to be checked."""
         self._session.execute(
             insert(DatasetRow).values(
                 id=dataset.id,
@@ -26,8 +26,11 @@ class DatasetStore(CheckedStore[DatasetRow]):
                 status="checking",
                 format=dataset.format,
                 source_sha256=dataset.source_sha256,
+                source=dataset.source,
+                path=dataset.path,
                 validation_share=dataset.validation_share,
                 image_size=dataset.image_size,
+                undecodable_share=dataset.undecodable_share,
                 seed=dataset.seed,
                 check_run=0,
                 check_attempts=0,
@@ -47,6 +50,8 @@ class DatasetStore(CheckedStore[DatasetRow]):
             "splits": dict(found.splits),
             "class_counts": {name: list(counts) for name, counts in found.class_counts.items()},
             "normalisation": dict(found.normalisation),
+            "findings": dict(found.findings),
+            "contact_sheet_sha256": found.contact_sheet_sha256,
             "digest": found.digest,
             "sha256": found.sha256,
             "bytes": found.bytes,

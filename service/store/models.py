@@ -25,6 +25,14 @@ class ModelStore(CheckedStore[ModelRow]):
     def accept(self, model_id: str, check_run: int, found: AcceptedModel) -> tuple[str, ...] | None:
         """The check is passed. Returns the jobs that wait for nothing now; None: fenced out."""
         values = {
+            "form": found.form,
+            "architecture": found.architecture,
+            "options": dict(found.options),
+            "classes": found.classes,
+            "input_size": list(found.input_size),
+            "normalisation": dict(found.normalisation),
+            "labels": None if found.labels is None else list(found.labels),
+            "notes": list(found.notes),
             "parameters": found.parameters,
             "macs": found.macs,
             "size_bytes": found.size_bytes,

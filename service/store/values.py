@@ -142,14 +142,18 @@ class ModelFile:
 
 @dataclass(frozen=True, slots=True)
 class NewModel:
-    """A model. With `source_sha256` it is an upload, to be checked; else it is ready."""
+    """A model. With `source_sha256` it is an upload, to be checked; else it is ready.
+
+    `source` is the upload's format; what it has to say itself is None until the check.
+    """
 
     name: str
-    architecture: str
+    architecture: str | None
     options: JsonObject
-    classes: int
-    input_size: tuple[int, ...]
-    normalisation: JsonObject
+    classes: int | None
+    input_size: tuple[int, ...] | None
+    normalisation: JsonObject | None
+    source: str | None = None
     form: Literal["weights", "graph"] = "weights"
     labels: tuple[str, ...] | None = None
     parameters: int | None = None
@@ -165,8 +169,16 @@ class NewModel:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedModel:
-    """What the check of a model found."""
+    """What the check of a model found; `notes` tell what it did to make it fit."""
 
+    form: Literal["weights", "graph"]
+    architecture: str
+    options: JsonObject
+    classes: int
+    input_size: tuple[int, ...]
+    normalisation: JsonObject
+    labels: tuple[str, ...] | None
+    notes: tuple[str, ...]
     parameters: int
     macs: int | None
     size_bytes: int
@@ -176,13 +188,16 @@ class AcceptedModel:
 
 @dataclass(frozen=True, slots=True)
 class NewDataset:
-    """An uploaded dataset, to be checked."""
+    """A dataset to be checked: an upload, or `path` in a declared `source`."""
 
     name: str
     format: str
-    source_sha256: str
+    source_sha256: str | None
+    source: str | None = None
+    path: str | None = None
     validation_share: float = 0.1
     image_size: int | None = None
+    undecodable_share: float = 0.01
     seed: int = 0
     id: str = field(default_factory=lambda: new_id("dst"))
 
@@ -197,6 +212,8 @@ class AcceptedDataset:
     splits: Mapping[str, int]
     class_counts: Mapping[str, tuple[int, ...]]
     normalisation: JsonObject
+    findings: JsonObject
+    contact_sheet_sha256: str | None
     digest: str
     sha256: str
     bytes: int

@@ -18,7 +18,21 @@ GPU = ClaimingWorker("wrk_" + "2" * 26, "cuda", frozenset({"kind:train"}))
 
 SHA = {letter: letter * 64 for letter in "abcdef"}
 MODEL_FILES = (ModelFile("model.safetensors", SHA["a"], 4096, 7),)
-ACCEPTED = AcceptedModel(100, 200, 4096, SHA["a"], MODEL_FILES)
+ACCEPTED = AcceptedModel(
+    form="weights",
+    architecture="mlp",
+    options={"hidden": [8]},
+    classes=10,
+    input_size=(1, 8, 8),
+    normalisation={"mean": [0.0], "std": [1.0]},
+    labels=None,
+    notes=("stripped the prefix 'module.'",),
+    parameters=100,
+    macs=200,
+    size_bytes=4096,
+    sha256=SHA["a"],
+    files=MODEL_FILES,
+)
 
 
 def model(**fields: object) -> NewModel:

@@ -39,6 +39,8 @@ FLOWERS = AcceptedDataset(
     splits={"train": 8, "validation": 1, "test": 1},
     class_counts={"train": (4, 4)},
     normalisation={"mean": [0.5], "std": [0.2]},
+    findings={"undecodable": 1},
+    contact_sheet_sha256=SHA["f"],
     digest=SHA["d"],
     sha256=SHA["e"],
     bytes=100,
@@ -94,7 +96,7 @@ def test_a_dataset_is_ready_with_what_its_check_found(database: Database) -> Non
         row = DatasetStore(session).get(upload.id, "p")
         assert (row.labels, row.input_size) == (["rose", "tulip"], [3, 8, 8])
         assert row.class_counts == {"train": [4, 4]}
-        assert blobs_in_use(session, list(SHA.values())) == {SHA["e"]}
+        assert blobs_in_use(session, list(SHA.values())) == {SHA["e"], SHA["f"]}
         with pytest.raises(NotFound):
             DatasetStore(session).get(upload.id, "other")
 

@@ -80,7 +80,7 @@ class Job:
         mean, std = channel_stats(data.train)
         config = ModelConfig(
             architecture=model.architecture,
-            options=model.options.given(),
+            options=model.options,
             classes=model.classes or data.classes,
             input_size=tuple(model.input_size or data.input_size),
             mean=mean,

@@ -5,12 +5,13 @@ from typing import assert_never
 
 import torch
 
+from service.contract.datasets import DatasetFindings
 from service.contract.normalisation import Normalisation
 from worker.engine.data.canonical import save_data
 from worker.engine.data.image_folder import read_image_zip
 from worker.engine.data.npz import read_npz
 from worker.engine.data.split import Data, channel_stats
-from worker.engine.errors import InvalidModel
+from worker.engine.errors import InvalidDataset, InvalidModel
 from worker.engine.measure.macs import macs
 from worker.engine.measure.size import parameters
 from worker.engine.models.config import ModelConfig
@@ -36,13 +37,18 @@ def check(order: ModelCheckOrder | DatasetCheckOrder, folder: Path) -> CheckProd
 
 
 def _model(order: ModelCheckOrder, folder: Path) -> CheckedModel:
+    normalisation = order.normalisation
+    assert order.architecture is not None
+    assert order.classes is not None
+    assert order.input_size is not None
+    assert normalisation is not None
     config = ModelConfig(
         architecture=order.architecture,
-        options=order.options.given(),
+        options=order.options,
         classes=order.classes,
         input_size=order.input_size,
-        mean=order.normalisation.mean,
-        std=order.normalisation.std,
+        mean=normalisation.mean,
+        std=normalisation.std,
         labels=order.labels,
     )
     module = build(config).eval()
@@ -56,6 +62,14 @@ def _model(order: ModelCheckOrder, folder: Path) -> CheckedModel:
         raise InvalidModel("the output for an input of zeros is not finite")
     return CheckedModel(
         folder="model",
+        form="weights",
+        architecture=config.architecture,
+        options=order.options,
+        classes=config.classes,
+        input_size=config.input_size,
+        normalisation=normalisation,
+        labels=config.labels,
+        notes=(),
         parameters=parameters(reloaded.module),
         macs=macs(reloaded.module, config.input_size),
     )
@@ -77,6 +91,8 @@ def _dataset(order: DatasetCheckOrder, folder: Path) -> CheckedDataset:
             for name, split in splits.items()
         },
         normalisation=Normalisation(mean=mean, std=std),
+        findings=DatasetFindings(),
+        contact_sheet=None,
         digest=data.digest,
     )
 
@@ -89,5 +105,7 @@ def _read(order: DatasetCheckOrder, source: Path) -> Data:
             side = order.image_size
             size = None if side is None else (side, side)
             return read_image_zip(source, order.validation_share, order.seed, size)
+        case "parquet" | "csv_zip":
+            raise InvalidDataset(f"{order.format} is not read yet")
         case _:
             assert_never(order.format)

@@ -44,16 +44,18 @@ class ModelRow(Checked, Base):
     )
 
     form: Mapped[str] = mapped_column(String(16))
-    architecture: Mapped[str] = mapped_column(String(128))
+    source: Mapped[str | None] = mapped_column(String(16))
+    architecture: Mapped[str | None] = mapped_column(String(128))
     options: Mapped[dict[str, Any]]
-    classes: Mapped[int] = mapped_column(Integer)
-    input_size: Mapped[list[Any]]
-    normalisation: Mapped[dict[str, Any]]
+    classes: Mapped[int | None] = mapped_column(Integer)
+    input_size: Mapped[list[Any] | None]
+    normalisation: Mapped[dict[str, Any] | None]
     labels: Mapped[list[Any] | None]
     parameters: Mapped[int | None]
     macs: Mapped[int | None]
     size_bytes: Mapped[int | None]
     sha256: Mapped[str | None] = mapped_column(Digest)
+    notes: Mapped[list[Any]] = mapped_column(default=list)
     metrics: Mapped[dict[str, Any]] = mapped_column(default=dict)
     parent_id: Mapped[str | None] = mapped_column(
         Id, ForeignKey("models.id", ondelete="SET NULL"), index=True
@@ -90,6 +92,9 @@ class DatasetRow(Checked, Base):
     format: Mapped[str] = mapped_column(String(32))
     validation_share: Mapped[float]
     image_size: Mapped[int | None] = mapped_column(Integer)
+    undecodable_share: Mapped[float] = mapped_column(default=0.01)
+    source: Mapped[str | None] = mapped_column(String(63))
+    path: Mapped[str | None] = mapped_column(Text)
     seed: Mapped[int]
     classes: Mapped[int | None] = mapped_column(Integer)
     input_size: Mapped[list[Any] | None]
@@ -97,6 +102,8 @@ class DatasetRow(Checked, Base):
     splits: Mapped[dict[str, Any] | None]
     class_counts: Mapped[dict[str, Any] | None]
     normalisation: Mapped[dict[str, Any] | None]
+    findings: Mapped[dict[str, Any] | None]
+    contact_sheet_sha256: Mapped[str | None] = mapped_column(Digest, index=True)
     digest: Mapped[str | None] = mapped_column(Digest)
     sha256: Mapped[str | None] = mapped_column(Digest, index=True)
     bytes: Mapped[int | None]
