@@ -87,7 +87,7 @@ def run_engine(channel: Channel, folder: Path, kind: str) -> int:
         input_size=data.input_size,
         mean=mean,
         std=std,
-        options=spec.model.options.given(),
+        options=spec.model.options,
     )
     seed_everything(spec.seed, deterministic=True)
     fit(build(config), data, mean=mean, std=std, epochs=spec.training.epochs, seed=spec.seed)
