@@ -90,9 +90,11 @@ class _Trainer:
         self.precision = resolve_precision(settings.precision, self.device)
         self.normalise = Normalizer.of(mean, std, data.train.x, self.device)
         self.model = _prepared(model, data, self.normalise, self.device)
-        self.parameters = [p for p in model.parameters() if p.requires_grad]
-        if not self.parameters:
+        if not any(p.requires_grad for p in model.parameters()):
             raise NotTrainable("the model has no weights to train")
+        self.learned = _learned(objective, self.device)
+        both = (*model.parameters(), *self.learned.parameters())
+        self.parameters = [p for p in both if p.requires_grad]
         seed_everything(settings.seed, deterministic=settings.deterministic)
         self.train_split = resident(data.train, self.device)
         self.validation_split = resident(data.validation, self.device)
@@ -101,7 +103,14 @@ class _Trainer:
         self.scaler = grad_scaler(self.device, self.precision)
         self.progress = Progress(EpochMeter(self.device))
         self.checkpoints = Checkpointer(
-            model, self.optimizer, self.scaler, self.progress, settings, data.digest, self.device
+            model,
+            self.learned,
+            self.optimizer,
+            self.scaler,
+            self.progress,
+            settings,
+            data.digest,
+            self.device,
         )
         self.reported_at = 0.0
 
@@ -142,6 +151,7 @@ class _Trainer:
             augmentation=settings.augmentation,
         )
         self.model.train()
+        self.objective.start_epoch(epoch, settings.epochs)
         started = time.perf_counter()
         for batch in batches:
             rate = self._rate(epoch, progress.offset + 1)
@@ -248,6 +258,11 @@ def _prepared(
     if outputs < data.classes:
         raise IncompatibleDataset(f"the data has {data.classes} classes, the model {outputs}")
     return model
+
+
+def _learned(objective: Objective, device: torch.device) -> nn.Module:
+    learned = objective.learned()
+    return nn.Module() if learned is None else learned.to(device).train()
 
 
 @torch.no_grad()

@@ -1,10 +1,10 @@
 """What training minimises. Shapes: B batch, K classes."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from worker.engine.data.batches import Batch
@@ -18,15 +18,31 @@ class Loss:
     terms: Mapping[str, Tensor]
 
 
-class Objective(Protocol):
-    """A mean over the batch of a loss of each example."""
+class Objective(ABC):
+    """A mean over the batch of a loss of each example.
 
+    Whatever else it depends on must follow from the epoch and from `learned`: a run that goes on
+    from a checkpoint restores these two.
+    """
+
+    @abstractmethod
     def __call__(self, logits_BK: Tensor, batch: Batch, inputs: Tensor) -> Loss:
         """`batch` holds inputs as stored, `inputs` the same ones normalised for the model."""
 
+    def learned(self) -> nn.Module | None:
+        """What is trained beside the model and thrown away after the run, or None.
+
+        Asked once, before the first step. The run moves it to its device, puts it in training
+        mode, gives its parameters to the optimizer, and keeps its state in checkpoints.
+        """
+        return None
+
+    def start_epoch(self, epoch: int, epochs: int) -> None:  # noqa: B027  # most need none
+        """Epoch number `epoch`, from 0, of `epochs` begins; also told when a run goes on in it."""
+
 
 @dataclass(frozen=True)
-class CrossEntropy:
+class CrossEntropy(Objective):
     """The loss of the labels, smoothed towards uniform (Szegedy et al. 2016, arXiv:1512.00567)."""
 
     label_smoothing: float = 0.0

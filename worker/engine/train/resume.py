@@ -23,6 +23,7 @@ class Checkpointer:
     def __init__(
         self,
         model: nn.Module,
+        learned: nn.Module,
         optimizer: torch.optim.Optimizer,
         scaler: torch.amp.GradScaler,
         progress: Progress,
@@ -30,7 +31,8 @@ class Checkpointer:
         data_digest: str,
         device: torch.device,
     ) -> None:
-        self._model, self._optimizer, self._scaler = model, optimizer, scaler
+        self._model, self._learned = model, learned
+        self._optimizer, self._scaler = optimizer, scaler
         self._progress, self._settings, self._device = progress, settings, device
         self._fingerprint = {**settings.fingerprint(), "data": data_digest}
         self._written_at, self._written_step = time.monotonic(), 0
@@ -71,6 +73,7 @@ class Checkpointer:
         state = {
             "settings": self._fingerprint,
             "model": self._model.state_dict(),
+            "learned": self._learned.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "scaler": self._scaler.state_dict(),
             "progress": self._progress.state(),
@@ -82,6 +85,7 @@ class Checkpointer:
 
     def _restore(self, state: dict[str, Any]) -> None:
         self._model.load_state_dict(state["model"])
+        self._learned.load_state_dict(state["learned"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._scaler.load_state_dict(state["scaler"])
         self._progress.restore(state["progress"])
