@@ -5,26 +5,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from worker.engine.data.canonical_writer import KEY, part_of, write_parts
 from worker.engine.data.split import VALIDATION_SHARE, Data, Split, cut
 from worker.engine.errors import InvalidDataset
 
-KEY: Final = "modelpress"
 NO_TEST_HINT: Final = "Add a test split: results are measured on it, and on nothing else."
 
 
 def save_data(data: Data, path: Path) -> None:
-    """Write all arrays and, as JSON under one metadata key, the names of the classes."""
+    """Write all arrays and, as JSON under one metadata key, class names and digest."""
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
-    tensors = {
-        f"{name}_{letter}": tensor.contiguous()
-        for name, split in splits.items()
-        for letter, tensor in (("x", split.x), ("y", split.y))
-    }
-    labels = None if data.labels is None else list(data.labels)
-    save_file(tensors, path, metadata={KEY: json.dumps({"labels": labels})})
+    parts = {name: part_of(split) for name, split in splits.items()}
+    write_parts(parts, data.labels, path, lambda _split, _rows: None)
 
 
 def load_data(path: Path) -> Data:

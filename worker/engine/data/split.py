@@ -3,11 +3,13 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from worker.engine.data.statistics import ChannelStats
 from worker.engine.errors import InvalidDataset
 from worker.engine.seeds import generator
 
@@ -74,20 +76,26 @@ def cut(split: Split, share: float, seed: int) -> tuple[Split, Split]:
 
     Order is kept. A class of one example stays whole in the rest.
     """
+    chosen = drawn(split.y, share, seed)
+    return split.take(torch.nonzero(~chosen).flatten()), split.take(chosen.nonzero().flatten())
+
+
+def drawn(y: Tensor, share: float, seed: int) -> Tensor:
+    """Which of the labels `cut` takes for the part, bool [N]."""
     if not 0 < share < 1:
         raise ValueError(f"share must be in (0, 1), got {share}")
-    chosen = torch.zeros(len(split), dtype=torch.bool)
-    for label in torch.unique(split.y).tolist():
-        members = torch.nonzero(split.y == label).flatten()
+    chosen = torch.zeros(len(y), dtype=torch.bool)
+    for label in torch.unique(y).tolist():
+        members = torch.nonzero(y == label).flatten()
         wanted = min(len(members) - 1, max(1, round(share * len(members))))
         order = torch.randperm(len(members), generator=generator(seed, "cut", label))
         chosen[members[order[:wanted]]] = True
     if not chosen.any():
         raise InvalidDataset(
-            f"{len(split)} examples, one of each class, leave none for another split",
+            f"{len(y)} examples, one of each class, leave none for another split",
             hint="Send a validation split, or more examples of each class.",
         )
-    return split.take(torch.nonzero(~chosen).flatten()), split.take(chosen.nonzero().flatten())
+    return chosen
 
 
 def channel_stats(split: Split) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -95,19 +103,9 @@ def channel_stats(split: Split) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
     A constant channel gets std 1, so that normalising it is defined.
     """
-    by_channel = split.x.transpose(0, 1).flatten(1)
-    if split.x.dtype == torch.uint8:
-        levels = torch.arange(256, dtype=torch.float64) / 255
-        counts = torch.stack([channel.bincount(minlength=256) for channel in by_channel])
-        weights = counts.double() / counts.sum(1, keepdim=True)
-        mean = weights @ levels
-        variance = (weights * (levels - mean[:, None]) ** 2).sum(1)
-    else:
-        mean = by_channel.double().mean(1)
-        variance = by_channel.double().var(1, correction=0)
-    # Rounding leaves a constant channel a variance that is tiny rather than zero.
-    std = torch.where(variance > 1e-12, variance, 1.0).sqrt()
-    return tuple(mean.tolist()), tuple(std.tolist())
+    stats = ChannelStats()
+    stats.see(split.x.numpy())
+    return stats.mean_and_std()
 
 
 def _check(name: str, split: Split, like: Split) -> None:
@@ -135,6 +133,11 @@ def _digest(splits: Mapping[str, Split]) -> str:
     for name, split in splits.items():
         for letter, tensor in (("x", split.x), ("y", split.y)):
             array = tensor.contiguous().numpy()
-            digest.update(f"{name}_{letter}:{array.dtype.str}:{array.shape}:".encode())
+            digest.update(digest_name(f"{name}_{letter}", array.dtype, array.shape))
             digest.update(array.data)
     return digest.hexdigest()
+
+
+def digest_name(name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    """What a dataset's digest takes of an array before its bytes."""
+    return f"{name}:{dtype.str}:{shape}:".encode()
