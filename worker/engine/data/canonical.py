@@ -1,12 +1,15 @@
 """The one form in which datasets are stored: a safetensors file of the six arrays."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from worker.engine.data.budget import memory_limit_bytes
 from worker.engine.data.canonical_writer import KEY, part_of, write_parts
 from worker.engine.data.split import VALIDATION_SHARE, Data, Split, cut
 from worker.engine.errors import InvalidDataset
@@ -21,19 +24,30 @@ def save_data(data: Data, path: Path) -> None:
     write_parts(parts, data.labels, path, lambda _split, _rows: None)
 
 
-def load_data(path: Path) -> Data:
+def load_data(path: Path, memory_budget_bytes: int | None = None) -> Data:
     """Read a dataset; a missing validation split is cut from train, the same one every time.
 
+    A file above the budget (by default a quarter of the memory that this process may use) stays on
+    disk, mapped: `path` must not change while the data are in use. A smaller one is copied into
+    memory, images channels-last. The digest is the one that was written with the arrays, if it was.
     Raises `InvalidDataset`, also for a missing test split.
     """
     try:
         with safe_open(path, framework="pt") as file:
-            # Each tensor is copied out of the map: the file may go away afterwards.
+            # What safetensors gives are views of the mapped file: nothing has been read yet.
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             metadata = json.loads((file.metadata() or {}).get(KEY, "{}"))
     except (OSError, SafetensorError, ValueError) as error:
         raise InvalidDataset(f"cannot read the dataset: {error}") from error
-    return assemble(tensors, _labels(metadata))
+    if memory_budget_bytes is None:
+        memory_budget_bytes = memory_limit_bytes() // 4
+    on_disk = path.stat().st_size > memory_budget_bytes
+    if not on_disk:
+        tensors = {name: _copied(tensor) for name, tensor in tensors.items()}
+    # A split that is cut only now was not there when the digest was computed.
+    whole = "validation_x" in tensors
+    data = assemble(tensors, _labels(metadata), digest=_digest(metadata) if whole else None)
+    return _mapped(data) if on_disk and whole else data
 
 
 def assemble(
@@ -41,6 +55,7 @@ def assemble(
     labels: tuple[str, ...] | None = None,
     validation_share: float = VALIDATION_SHARE,
     seed: int = 0,
+    digest: str | None = None,
 ) -> Data:
     """A dataset of arrays named {train,validation,test}_{x,y}; validation is cut if absent."""
     train, test = _split(tensors, "train"), _split(tensors, "test")
@@ -51,7 +66,19 @@ def assemble(
     validation = _split(tensors, "validation")
     if validation is None:
         train, validation = cut(train, validation_share, seed)
-    return Data.of(train, validation, test, labels)
+    return Data.of(train, validation, test, labels, digest)
+
+
+def _copied(tensor: Tensor) -> Tensor:
+    layout = torch.channels_last if tensor.ndim == 4 else torch.contiguous_format
+    return tensor.clone(memory_format=layout)
+
+
+def _mapped(data: Data) -> Data:
+    parts = {
+        name: replace(getattr(data, name), on_disk=True) for name in ("train", "validation", "test")
+    }
+    return replace(data, **parts)
 
 
 def _split(tensors: dict[str, Tensor], name: str) -> Split | None:
@@ -63,6 +90,11 @@ def _split(tensors: dict[str, Tensor], name: str) -> Split | None:
     if y.ndim != 1 or x.ndim < 1 or len(x) != len(y):
         raise InvalidDataset(f"{name} has inputs {list(x.shape)} and labels {list(y.shape)}")
     return Split(x, y)
+
+
+def _digest(metadata: Any) -> str | None:
+    digest = metadata.get("digest") if isinstance(metadata, dict) else None
+    return digest if isinstance(digest, str) else None
 
 
 def _labels(metadata: Any) -> tuple[str, ...] | None:

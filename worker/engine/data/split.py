@@ -1,4 +1,4 @@
-"""Examples in memory. Shapes: N examples, then the shape of one input."""
+"""Examples, in memory or mapped from a file. Shapes: N examples, then the shape of one input."""
 
 import hashlib
 from collections.abc import Mapping
@@ -14,14 +14,19 @@ from worker.engine.errors import InvalidDataset
 from worker.engine.seeds import generator
 
 VALIDATION_SHARE = 0.1
+_COUNTED_ROWS = 1024  # counting takes eight times the bytes that it counts
 
 
 @dataclass(frozen=True)
 class Split:
-    """Inputs x, uint8 or float32 [N, …] (images [N, C, H, W]), and labels y, int64 [N]."""
+    """Inputs x, uint8 or float32 [N, …] (images [N, C, H, W]), and labels y, int64 [N].
+
+    `on_disk`: x is a file's bytes, mapped, and need not fit into memory.
+    """
 
     x: Tensor
     y: Tensor
+    on_disk: bool = False
 
     def __len__(self) -> int:
         return len(self.y)
@@ -47,16 +52,26 @@ class Data:
 
     @classmethod
     def of(
-        cls, train: Split, validation: Split, test: Split, labels: tuple[str, ...] | None = None
+        cls,
+        train: Split,
+        validation: Split,
+        test: Split,
+        labels: tuple[str, ...] | None = None,
+        digest: str | None = None,
     ) -> Self:
-        """Check that the splits belong together, and compute the digest."""
+        """Check that the splits belong together, and compute the digest.
+
+        With a `digest`, which the one who wrote the arrays computed, the inputs are not read.
+        """
         splits = {"train": train, "validation": validation, "test": test}
         for name, split in splits.items():
             _check(name, split, like=train)
+            if digest is None:
+                _check_values(name, split.x)
         highest = max(int(split.y.max()) for split in splits.values())
         if labels is not None and highest >= len(labels):
             raise InvalidDataset(f"label {highest} has no name among {len(labels)} labels")
-        return cls(train, validation, test, labels, _digest(splits))
+        return cls(train, validation, test, labels, digest or _digest(splits))
 
     @property
     def classes(self) -> int:
@@ -104,7 +119,8 @@ def channel_stats(split: Split) -> tuple[tuple[float, ...], tuple[float, ...]]:
     A constant channel gets std 1, so that normalising it is defined.
     """
     stats = ChannelStats()
-    stats.see(split.x.numpy())
+    for rows in torch.split(split.x, _COUNTED_ROWS):
+        stats.see(rows.numpy())
     return stats.mean_and_std()
 
 
@@ -124,6 +140,9 @@ def _check(name: str, split: Split, like: Split) -> None:
         raise InvalidDataset(f"{name} inputs differ from the training inputs in shape or type")
     if int(y.min()) < 0:
         raise InvalidDataset(f"{name} has a negative label")
+
+
+def _check_values(name: str, x: Tensor) -> None:
     if x.is_floating_point() and not bool(torch.isfinite(x).all()):
         raise InvalidDataset(f"{name} inputs hold values that are not finite")
 

@@ -48,10 +48,19 @@ class CrossEntropy(Objective):
     label_smoothing: float = 0.0
 
     def __call__(self, logits_BK: Tensor, batch: Batch, inputs: Tensor) -> Loss:
-        hard = hard_loss(logits_BK, batch.y, self.label_smoothing)
+        hard = hard_loss(logits_BK, batch, self.label_smoothing)
         return Loss(hard, {"hard": hard})
 
 
-def hard_loss(logits_BK: Tensor, labels_B: Tensor, label_smoothing: float) -> Tensor:
-    """Mean cross-entropy, in float32 whatever the forward pass ran in."""
-    return F.cross_entropy(logits_BK.float(), labels_B, label_smoothing=label_smoothing)
+def hard_loss(logits_BK: Tensor, batch: Batch, label_smoothing: float) -> Tensor:
+    """Mean cross-entropy, in float32 whatever the forward pass ran in.
+
+    For a mixed batch it is that of both labels by their shares, which equals the cross-entropy
+    of the mixed label.
+    """
+
+    def entropy(labels_B: Tensor) -> Tensor:
+        return F.cross_entropy(logits_BK.float(), labels_B, label_smoothing=label_smoothing)
+
+    own, mix = entropy(batch.y), batch.mix
+    return own if mix is None else mix.share * own + (1 - mix.share) * entropy(mix.labels)
