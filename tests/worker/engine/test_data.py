@@ -1,4 +1,4 @@
-"""Datasets in, batches out."""
+"""Datasets in."""
 
 import io
 import stat
@@ -11,15 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-from worker.engine.data.batches import Batches, flip_and_crop, normalise
 from worker.engine.data.builtin import digits
 from worker.engine.data.canonical import load_data, save_data
 from worker.engine.data.image_folder import read_image_zip
 from worker.engine.data.npz import read_npz
 from worker.engine.data.split import Data, Split, channel_stats, cut
-from worker.engine.errors import IncompatibleDataset, InvalidDataset
-
-CPU = torch.device("cpu")
+from worker.engine.errors import InvalidDataset
 
 
 def test_digits_are_all_there_in_every_class_and_never_change() -> None:
@@ -76,58 +73,6 @@ def test_a_constant_channel_can_be_normalised() -> None:
     mean, std = channel_stats(Split(x, torch.zeros(4, dtype=torch.int64)))
     assert mean == pytest.approx((0.2,))
     assert std == (1.0,)
-
-
-def test_normalising_divides_bytes_by_255_and_floats_not() -> None:
-    pixels = torch.tensor([[[[255]]], [[[0]]]], dtype=torch.uint8)
-    assert normalise(pixels, (0.5,), (0.25,)).flatten().tolist() == pytest.approx([2.0, -2.0])
-    rows = torch.tensor([[3.0, 10.0]])
-    assert normalise(rows, (1.0, 0.0), (2.0, 5.0)).tolist() == [[1.0, 2.0]]
-    with pytest.raises(IncompatibleDataset):
-        normalise(rows, (1.0,), (2.0,))
-
-
-def test_an_epoch_resumed_at_an_offset_gives_the_batches_that_were_left(data: Data) -> None:
-    def batches(offset: int) -> list[torch.Tensor]:
-        epoch = Batches(
-            data.train, 16, CPU, seed=5, epoch=2, offset=offset,
-            shuffle=True, augmentation="flip_and_crop",
-        )  # fmt: skip
-        return [batch.x for batch in epoch]
-
-    whole, rest = batches(0), batches(2)
-    assert [len(x) for x in whole] == [16, 16, 16, 12]
-    assert all(torch.equal(a, b) for a, b in zip(whole[2:], rest, strict=True))
-
-
-def test_each_epoch_has_an_order_of_its_own_and_shows_everything(data: Data) -> None:
-    orders = [
-        torch.cat([b.positions for b in Batches(data.train, 7, CPU, epoch=e, shuffle=True)])
-        for e in range(2)
-    ]
-    assert not torch.equal(orders[0], orders[1])
-    assert all(sorted(order.tolist()) == list(range(60)) for order in orders)
-
-
-def test_positions_say_where_an_example_came_from(data: Data) -> None:
-    for shuffle in (True, False):
-        for batch in Batches(data.train, 7, CPU, shuffle=shuffle):
-            assert torch.equal(batch.x, data.train.x[batch.positions])
-
-
-def test_flip_and_crop_only_mirrors_and_shifts() -> None:
-    images = torch.arange(1, 65, dtype=torch.uint8).reshape(1, 1, 8, 8).repeat(50, 1, 1, 1)
-    padded = torch.nn.functional.pad(images[:1], (4, 4, 4, 4))[0, 0]
-    possible = {
-        tuple(view.flatten().tolist())
-        for top in range(9)
-        for left in range(9)
-        for crop in [padded[top : top + 8, left : left + 8]]
-        for view in (crop, crop.flip(1))
-    }
-    seen = flip_and_crop(images, torch.Generator().manual_seed(0))
-    assert {tuple(image.flatten().tolist()) for image in seen} <= possible
-    assert len({tuple(image.flatten().tolist()) for image in seen}) > 20
 
 
 def arrays(**changes: Any) -> dict[str, Any]:
