@@ -32,8 +32,19 @@ class TrainingSpec(Contract):
     max_grad_norm: float | None = Field(
         None, gt=0, description="Clip the global gradient norm to this."
     )
-    augmentation: Literal["none", "flip_and_crop"] = Field(
-        "none", description="`flip_and_crop`: random horizontal flip and a crop padded by 4."
+    augmentation: Literal["none", "flip_and_crop", "rand_augment"] = Field(
+        "none",
+        description="`flip_and_crop`: random horizontal flip and a crop padded by 4; "
+        "`rand_augment`: two random operations besides (RandAugment, magnitude 9 of 30).",
+    )
+    mixup_alpha: float = Field(
+        0.0, ge=0, le=100, description="Mixup: weights drawn from Beta(alpha, alpha); 0 for none."
+    )
+    cutmix_alpha: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="CutMix, likewise. With both above 0 each batch draws one of the two.",
     )
     early_stopping_patience: int | None = Field(
         None, ge=1, description="Stop after so many epochs without a better validation accuracy."

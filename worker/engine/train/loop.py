@@ -1,7 +1,7 @@
 """The one loop that trains, from labels or from a teacher. Shapes: B batch, K classes."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Unpack
 
@@ -149,6 +149,8 @@ class _Trainer:
             offset=progress.offset,
             shuffle=True,
             augmentation=settings.augmentation,
+            mixup_alpha=settings.mixup_alpha,
+            cutmix_alpha=settings.cutmix_alpha,
         )
         self.model.train()
         self.objective.start_epoch(epoch, settings.epochs)
@@ -171,7 +173,7 @@ class _Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
-        for micro in _micro_batches(batch, self.settings.gradient_accumulation_steps):
+        for micro in batch.chunks(self.settings.gradient_accumulation_steps):
             with autocast(self.device, self.precision):
                 inputs = self.normalise(micro.x)
                 logits_BK = self.model(inputs)
@@ -279,12 +281,3 @@ def count_outputs(model: nn.Module, inputs: torch.Tensor) -> int:
         ) from error
     finally:
         model.train(was_training)
-
-
-def _micro_batches(batch: Batch, count: int) -> Iterator[Batch]:
-    if count == 1:
-        yield batch
-        return
-    parts = (tensor.chunk(count) for tensor in (batch.x, batch.y, batch.positions))
-    for x, y, positions in zip(*parts, strict=True):
-        yield Batch(x, y, positions)

@@ -39,6 +39,8 @@ class FitOptions(TypedDict, total=False):
     gradient_accumulation_steps: int
     max_grad_norm: float | None
     augmentation: Augmentation
+    mixup_alpha: float
+    cutmix_alpha: float
     early_stopping_patience: int | None
     seed: int
     deterministic: bool
@@ -56,8 +58,9 @@ class Settings:
     """One training run.
 
     `batch_size` counts examples per optimizer step, which `gradient_accumulation_steps` cuts into
-    micro-batches. `momentum` is for sgd; `weight_decay` is decoupled for adamw. `step_size`
-    (epochs) and `gamma` are for the step scheduler. `early_stopping_patience` counts epochs
+    micro-batches. `mixup_alpha` and `cutmix_alpha` are of a Beta distribution, 0 for none; where
+    both are positive, each batch draws one. `momentum` is for sgd; `weight_decay` is decoupled for
+    adamw. `step_size` (epochs) and `gamma` are for the step scheduler. `early_stopping_patience` counts epochs
     without a better validation accuracy. `resume_from` is a checkpoint, or a folder of them, of
     which the newest intact one is taken. Raises ValueError for what cannot be.
     """
@@ -76,6 +79,8 @@ class Settings:
     gradient_accumulation_steps: int = 1
     max_grad_norm: float | None = None
     augmentation: Augmentation = "none"
+    mixup_alpha: float = 0.0
+    cutmix_alpha: float = 0.0
     early_stopping_patience: int | None = None
     seed: int = 0
     deterministic: bool = True
@@ -93,6 +98,9 @@ class Settings:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
+        for name in ("mixup_alpha", "cutmix_alpha"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be 0 or positive, got {getattr(self, name)}")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing must be in [0, 1), got {self.label_smoothing}")
         if not 0 <= self.warmup_epochs < self.epochs:
