@@ -1,7 +1,6 @@
 """Datasets in."""
 
 import io
-import stat
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from worker.engine.data.builtin import digits
 from worker.engine.data.canonical import load_data, save_data
-from worker.engine.data.image_folder import read_image_zip
 from worker.engine.data.npz import read_npz
 from worker.engine.data.split import Data, Split, channel_stats, cut
 from worker.engine.errors import InvalidDataset
@@ -137,90 +134,3 @@ def test_an_npz_header_that_promises_more_than_there_is_takes_no_memory(tmp_path
         archive.writestr("x_train.npy", header.getvalue())
     with pytest.raises(InvalidDataset, match="shorter than its header says"):
         read_npz(tmp_path / "d.npz")
-
-
-@pytest.mark.parametrize("read", [read_npz, read_image_zip])
-def test_bytes_that_are_no_zip_are_refused(tmp_path: Path, read: Any) -> None:
-    (tmp_path / "d").write_bytes(b"PK\x03\x04 not really")
-    with pytest.raises(InvalidDataset):
-        read(tmp_path / "d")
-
-
-def png(colour: tuple[int, int, int], size: tuple[int, int] = (6, 4), form: str = "PNG") -> bytes:
-    file = io.BytesIO()
-    Image.new("RGB", size, colour).save(file, form)
-    return file.getvalue()
-
-
-RED, BLUE = (255, 0, 0), (0, 0, 255)
-
-
-def image_zip(path: Path, files: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return path
-
-
-def test_an_image_folder_with_splits_is_read_as_it_stands(tmp_path: Path) -> None:
-    files = {
-        f"{split}/{label}/{i}.png": png(colour)
-        for split, count in (("train", 5), ("val", 2), ("test", 3))
-        for label, colour in (("blue", BLUE), ("red", RED))
-        for i in range(count)
-    }
-    files["__MACOSX/junk"] = b"x"
-    files["train/red/odd.jpg"] = png(RED, size=(12, 12), form="JPEG")
-    data = read_image_zip(image_zip(tmp_path / "d.zip", files))
-    assert data.labels == ("blue", "red")
-    assert (len(data.train), len(data.validation), len(data.test)) == (11, 4, 6)
-    assert data.input_size == (3, 4, 6)
-    for x, y in zip(data.test.x, data.test.y, strict=True):
-        assert x[:, 0, 0].tolist() == list(RED if y == 1 else BLUE)
-
-
-def test_one_tree_of_classes_is_split_by_seed(tmp_path: Path) -> None:
-    files = {
-        f"pets/{label}/{i}.png": png((10 * i, 0, 0)) for label in ("cat", "dog") for i in range(10)
-    }
-    data = read_image_zip(image_zip(tmp_path / "d.zip", files), validation_share=0.25, seed=1)
-    assert data.labels == ("cat", "dog")
-    assert (len(data.train), len(data.validation), len(data.test)) == (12, 4, 4)
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("train/red/../../../etc/x.png", png(RED)),
-        ("/train/red/x.png", png(RED)),
-        ("train\\red\\x.png", png(RED)),
-        ("train/red/x.gif", png(RED, form="GIF")),
-        ("train/red/x.png", png(RED, form="GIF")),
-        ("train/red/x.png", b"no image"),
-        ("train/red/x.png", png(RED)[:40]),
-        ("x.png", png(RED)),
-        ("train/x.png", png(RED)),
-        ("train/red/deep/x.png", png(RED)),
-        ("train/red/big.png", b"\x89PNG" + b"\x00" * 10_000_000),
-    ],
-)
-def test_a_zip_with_a_bad_member_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
-    good = {f"{s}/{c}/{i}.png": png(RED) for s in ("train", "test") for c in "ab" for i in range(3)}
-    path = tmp_path / "d.zip"
-    image_zip(path, good)
-    info = zipfile.ZipInfo("placeholder")
-    info.filename = name  # the constructor would tidy it
-    info.compress_type = zipfile.ZIP_DEFLATED
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(info, content)
-    with pytest.raises(InvalidDataset):
-        read_image_zip(path)
-
-
-def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
-    info = zipfile.ZipInfo("train/red/x.png")
-    info.external_attr = (stat.S_IFLNK | 0o777) << 16
-    with zipfile.ZipFile(tmp_path / "d.zip", "w") as archive:
-        archive.writestr(info, "/etc/passwd")
-    with pytest.raises(InvalidDataset, match="regular file"):
-        read_image_zip(tmp_path / "d.zip")

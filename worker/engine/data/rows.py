@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +64,7 @@ class ArrayRows:
 
 
 class Spool:
-    """Rows in a file of their own, which the caller owns: appended first, read afterwards."""
+    """Rows in a file without a name, gone when it is closed: appended first, read afterwards."""
 
     def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self.shape = shape
@@ -73,6 +72,7 @@ class Spool:
         self._row_bytes = prod(shape) * dtype.itemsize
         self._count = 0
         self._file = path.open("w+b")
+        path.unlink()
 
     def append(self, rows: Array) -> None:
         """Add rows [N, …] to the end."""
@@ -89,15 +89,8 @@ class Spool:
         flat = np.frombuffer(self._file.read((stop - start) * self._row_bytes), self.dtype)
         return flat.reshape(stop - start, *self.shape)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Give the disk back."""
         self._file.close()
 
 
@@ -135,11 +128,11 @@ class Part:
             at = end
 
 
-def reserve(folder: Path, wanted_bytes: int) -> None:
+def reserve(folder: Path, dataset_bytes: int, copies: int = 1) -> None:
     """Say no before the work rather than in its middle: `DiskFull`, or `InvalidDataset` where no
     disk would do."""
-    if wanted_bytes > MAX_BYTES:
-        raise InvalidDataset(f"{wanted_bytes} bytes decoded are more than the {MAX_BYTES} allowed")
-    free = shutil.disk_usage(folder).free
-    if wanted_bytes + _SPARE_BYTES > free:
-        raise DiskFull(f"the data need {wanted_bytes} bytes of disk, {free} are free")
+    if dataset_bytes > MAX_BYTES:
+        raise InvalidDataset(f"{dataset_bytes} bytes decoded are more than the {MAX_BYTES} allowed")
+    wanted, free = copies * dataset_bytes, shutil.disk_usage(folder).free
+    if wanted + _SPARE_BYTES > free:
+        raise DiskFull(f"the data need {wanted} bytes of disk, {free} are free")
