@@ -61,8 +61,8 @@ class Settings:
     micro-batches. `mixup_alpha` and `cutmix_alpha` are of a Beta distribution, 0 for none; where
     both are positive, each batch draws one. `momentum` is for sgd; `weight_decay` is decoupled for
     adamw. `step_size` (epochs) and `gamma` are for the step scheduler. `early_stopping_patience`
-    counts epochs without a better validation accuracy. `resume_from` is a checkpoint, or a folder of them, of
-    which the newest intact one is taken. Raises ValueError for what cannot be.
+    counts epochs without a better validation accuracy. `resume_from` is a checkpoint, or a folder
+    of them, of which the newest intact one is taken. Raises ValueError for what cannot be.
     """
 
     epochs: int = 30
