@@ -68,7 +68,7 @@ class ProducedModel(Contract):
     normalisation: Normalisation
     labels: tuple[str, ...] | None
     parameters: int
-    macs: int
+    macs: int | None
     parent: ModelId | None
 
 

@@ -4,10 +4,11 @@ import zlib
 from pathlib import Path
 
 from service.blobs import BlobStore
+from service.contract.models import WEIGHTS_OF_FORM
 from service.store.values import ModelFile, NewArtifact, NewModel, Succeeded
 from worker.order import PRODUCT, JobOrder, JobProduct, ProducedModel
 
-MODEL_FILES = ("config.json", "model.safetensors", "README.md")
+MODEL_FILES = ("config.json", *WEIGHTS_OF_FORM.values(), "README.md")
 
 
 def store_product(order: JobOrder, folder: Path, blobs: BlobStore) -> Succeeded:
@@ -55,9 +56,11 @@ def _model(
 
 
 def store_model_folder(folder: Path, blobs: BlobStore) -> tuple[ModelFile, ...]:
-    """The three files of a model folder as blobs. Takes the files."""
+    """The three files of a model folder as blobs, weights or graph. Takes the files."""
     stored = []
     for name in MODEL_FILES:
+        if not (folder / name).exists():
+            continue
         checksum = crc32(folder / name)
         blob = blobs.put_file(folder / name)
         stored.append(ModelFile(name, blob.sha256, blob.bytes, checksum))

@@ -19,7 +19,9 @@ class PlannedModel(Contract):
     role: str = Field(description="What it is for: `model`, `teacher`, `student`, `baseline` …")
     architecture: str = Field(description="Architecture name.")
     parameters: int = Field(ge=0, description="Number of parameters.")
-    macs: int = Field(ge=0, description="Multiply–accumulates of one forward pass of one input.")
+    macs: int | None = Field(
+        ge=0, description="Multiply–accumulates of one forward pass of one input."
+    )
 
 
 class PlanResult(Contract):

@@ -115,9 +115,13 @@ class ModelFacts(Contract):
     input_size: InputSize = Field(description="Shape of one input.")
     parameters: int = Field(ge=0, description="Number of parameters.")
     nonzero_parameters: int = Field(ge=0, description="Parameters that are not zero.")
-    macs: int = Field(ge=0, description="Multiply–accumulates of one forward pass of one input.")
-    size_bytes: int = Field(ge=0, description="Bytes of model.safetensors.")
-    sha256: Sha256 = Field(description="Digest of model.safetensors.")
+    macs: int | None = Field(
+        ge=0,
+        description="Multiply–accumulates of one forward pass of one input. Null for a graph "
+        "whose shapes are not known.",
+    )
+    size_bytes: int = Field(ge=0, description="Bytes of model.safetensors, or model.onnx.")
+    sha256: Sha256 = Field(description="Digest of the same file.")
 
 
 class DataFacts(Contract):

@@ -23,7 +23,7 @@ def model_card(
     std: Sequence[float],
     labels: Sequence[str] | None,
     parameters: int,
-    macs: int,
+    macs: int | None,
     size_bytes: int,
     dataset: str,
     metrics: Mapping[str, float],
@@ -43,7 +43,7 @@ def model_card(
         "Input": f"float32, {' × '.join(map(str, input_size))} (without the batch)",
         "Outputs": f"{classes} class scores (logits)",
         "Parameters": show.count(parameters),
-        "MACs per input": show.count(macs),
+        "MACs per input": show.cell(macs, "count"),
         "Weights on disk": show.size(size_bytes),
         **_shown(metrics),
     }

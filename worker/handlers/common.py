@@ -20,7 +20,7 @@ from worker.engine.errors import IncompatibleDataset
 from worker.engine.measure.macs import macs
 from worker.engine.measure.size import nonzero_parameters, parameters, size_bytes
 from worker.engine.models.config import ModelConfig
-from worker.engine.models.folder import WEIGHTS, LoadedModel, build, load_folder
+from worker.engine.models.folder import LoadedModel, build, load_any, load_folder, weights_path
 from worker.engine.seeds import seed_everything
 from worker.engine.train import evaluate as scoring
 from worker.engine.train.settings import FitOptions
@@ -68,13 +68,13 @@ class Job:
         return self.order.models[reference]
 
     def load(self, reference: str) -> LoadedModel:
-        """The model that the spec names, on the CPU, in evaluation mode."""
-        return load_folder(self.folder / self.input(reference).folder)
+        """The model that the spec names, on the CPU, in evaluation mode; it may be a graph."""
+        return load_any(self.folder / self.input(reference).folder)
 
     def start_from(self, model: ArchitectureSpec | str, data: Data) -> LoadedModel:
         """A fresh model for the data, seeded by the spec, or the one that the spec names."""
         if isinstance(model, str):
-            loaded = self.load(model)
+            loaded = load_folder(self.folder / self.input(model).folder)
             check_fits(loaded.config, data)
             return loaded
         mean, std = channel_stats(data.train)
@@ -155,7 +155,7 @@ def model_facts(loaded: LoadedModel, folder: Path, model_id: str, name: str) -> 
         nonzero_parameters=nonzero_parameters(loaded.module),
         macs=macs(loaded.module, loaded.config.input_size),
         size_bytes=size_bytes(folder),
-        sha256=_sha256(folder / WEIGHTS),
+        sha256=_sha256(weights_path(folder)),
     )
 
 

@@ -6,12 +6,17 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from worker.engine.models.graph import Graph
 
-def macs(model: nn.Module, input_size: Sequence[int]) -> int:
+
+def macs(model: nn.Module, input_size: Sequence[int]) -> int | None:
     """Multiply–accumulates of convolutions and matrix products for one input of `input_size`.
 
     Biases, activations, normalisation and pooling are not counted, as is the field's custom.
+    None for a runtime graph whose shapes are not known.
     """
+    if isinstance(model, Graph):
+        return model.macs
     parameter = next(model.parameters())
     one_input = torch.zeros(1, *input_size, device=parameter.device, dtype=parameter.dtype)
     was_training = model.training

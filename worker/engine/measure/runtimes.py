@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 from worker.engine.device import Precision, autocast
 from worker.engine.errors import NotExportable, UnsupportedDevice
-from worker.engine.models.folder import LoadedModel, load_folder
+from worker.engine.models.config import ModelConfig
+from worker.engine.models.folder import LoadedModel, is_graph, load_folder, read_config
+from worker.engine.models.graph import GRAPH, Graph, available_providers
 from worker.engine.seeds import generator
 
 # Between two implementations of float32 convolutions; relative to the largest logit.
@@ -64,7 +66,7 @@ def eager(
     """PyTorch as it is. `threads` is set for the whole process."""
     torch.set_num_threads(threads)
     loaded = load_folder(folder)
-    inputs = _inputs(loaded, batch_size)
+    inputs = _inputs(loaded.config, batch_size)
     reference = _logits(loaded.module, inputs)
     # The same layout as in training: the one that convolutions run faster.
     layout = torch.channels_last if inputs.ndim == 4 else torch.contiguous_format
@@ -91,26 +93,20 @@ def onnxruntime(
     threads: int,
     precision: Precision = "fp32",
 ) -> Runner:
-    """ONNX Runtime on the exported graph, always in float32."""
-    import onnxruntime as ort  # an optional heavy import
-
+    """ONNX Runtime on the exported graph, or the graph that the model is; inputs in float32."""
     provider = "CUDAExecutionProvider" if device.type == "cuda" else "CPUExecutionProvider"
-    if provider not in ort.get_available_providers():
+    if provider not in available_providers():
         raise UnsupportedDevice(f"this onnxruntime has no {provider}")
-    loaded = load_folder(folder)
-    inputs = _inputs(loaded, batch_size)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    # Threads that keep spinning after a run would slow whoever is measured next.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    session = ort.InferenceSession(export_onnx(loaded), options, providers=[provider])
-    feed = {"input": inputs.numpy()}
-
-    def predict(x: Tensor) -> Tensor:
-        return torch.from_numpy(session.run(None, {"input": x.contiguous().numpy()})[0])
-
-    difference = _checked_difference(predict(inputs), _logits(loaded.module, inputs))
-    return Runner(lambda: session.run(None, feed), predict, "fp32", difference)
+    config = read_config(folder)
+    loaded = None if is_graph(config) else load_folder(folder)
+    content = (folder / GRAPH).read_bytes() if loaded is None else export_onnx(loaded)
+    graph = Graph(content, threads=threads, provider=provider)
+    inputs = _inputs(config, batch_size)
+    ready = inputs.numpy()
+    # A graph that was uploaded is its own reference.
+    reference = graph(inputs) if loaded is None else _logits(loaded.module, inputs)
+    difference = _checked_difference(graph(inputs), reference)
+    return Runner(lambda: graph.run(ready), graph, "fp32", difference)
 
 
 RUNTIMES: Final[Mapping[str, Prepare]] = {"eager": eager, "onnxruntime": onnxruntime}
@@ -119,7 +115,7 @@ RUNTIMES: Final[Mapping[str, Prepare]] = {"eager": eager, "onnxruntime": onnxrun
 def export_onnx(loaded: LoadedModel) -> bytes:
     """The model as one ONNX file, batch size dynamic: "input" to "logits"."""
     # A batch of one would be baked into the graph.
-    example = _inputs(loaded, 2)
+    example = _inputs(loaded.config, 2)
     module = loaded.module.to(memory_format=torch.contiguous_format).cpu().eval()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
@@ -150,10 +146,10 @@ def _checked_difference(logits: Tensor, reference: Tensor) -> float:
     return difference
 
 
-def _inputs(loaded: LoadedModel, batch_size: int) -> Tensor:
+def _inputs(config: ModelConfig, batch_size: int) -> Tensor:
     # Drawn like normalised data: zero mean, unit variance.
     draw = generator(0, "runtime inputs", batch_size)
-    return torch.randn(batch_size, *loaded.config.input_size, generator=draw)
+    return torch.randn(batch_size, *config.input_size, generator=draw)
 
 
 @torch.inference_mode()

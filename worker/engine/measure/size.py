@@ -4,19 +4,27 @@ from pathlib import Path
 
 from torch import nn
 
-from worker.engine.models.folder import WEIGHTS
+from worker.engine.models.folder import weights_path
+from worker.engine.models.graph import Graph
 
 
 def parameters(model: nn.Module) -> int:
-    """Number of parameters; buffers such as batch norm's statistics are not counted."""
+    """Number of parameters; buffers such as batch norm's statistics are not counted.
+
+    Of a runtime graph, the elements of its weights, into which such statistics may be folded.
+    """
+    if isinstance(model, Graph):
+        return model.elements
     return sum(parameter.numel() for parameter in model.parameters())
 
 
 def nonzero_parameters(model: nn.Module) -> int:
     """Parameters that are not zero."""
+    if isinstance(model, Graph):
+        return model.nonzero_elements
     return sum(int(parameter.count_nonzero()) for parameter in model.parameters())
 
 
 def size_bytes(folder: Path) -> int:
-    """Bytes of a saved model's weights file."""
-    return (folder / WEIGHTS).stat().st_size
+    """Bytes of a saved model's weights file, or of its graph."""
+    return weights_path(folder).stat().st_size

@@ -10,8 +10,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from worker.engine.errors import InvalidModel
+from worker.engine.errors import InvalidModel, NotTrainable
 from worker.engine.models.config import ModelConfig
+from worker.engine.models.graph import ARCHITECTURE as GRAPH_ARCHITECTURE
+from worker.engine.models.graph import GRAPH, load_graph
 from worker.engine.models.registry import ARCHITECTURES
 
 CONFIG: Final = "config.json"
@@ -63,20 +65,56 @@ def save_folder(module: nn.Module, config: ModelConfig, folder: Path, card: str)
         for name, tensor in module.state_dict().items()
     }
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
-    (folder / CONFIG).write_text(config.to_json(), encoding="utf-8")
-    (folder / CARD).write_text(card, encoding="utf-8")
+    _save_texts(config, folder, card)
+
+
+def save_graph(content: bytes, config: ModelConfig, folder: Path, card: str) -> None:
+    """The same for a runtime graph, `content` being its ONNX file."""
+    assert is_graph(config), config.architecture
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / GRAPH).write_bytes(content)
+    _save_texts(config, folder, card)
 
 
 def load_folder(folder: Path) -> LoadedModel:
-    """Rebuild a saved model, its weights equal to the saved ones bit for bit."""
+    """Rebuild a saved model, its weights equal to the saved ones bit for bit.
+
+    Raises `NotTrainable` for a runtime graph, which has no weights to go on from.
+    """
+    config = read_config(folder)
+    if is_graph(config):
+        raise NotTrainable("it is a runtime graph, which can be run but not rebuilt or trained")
+    module = build(config)
+    load_weights(module, folder / WEIGHTS)
+    return LoadedModel(module.eval(), config)
+
+
+def load_any(folder: Path) -> LoadedModel:
+    """A saved model to be run as it is, also a runtime graph, whose module has no parameters."""
+    config = read_config(folder)
+    if is_graph(config):
+        return LoadedModel(load_graph(folder / GRAPH), config)
+    return load_folder(folder)
+
+
+def read_config(folder: Path) -> ModelConfig:
+    """What a folder's config.json says. Raises `InvalidModel`."""
     try:
         text = (folder / CONFIG).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidModel(f"cannot read {CONFIG}: {type(error).__name__}") from error
-    config = ModelConfig.from_json(text)
-    module = build(config)
-    load_weights(module, folder / WEIGHTS)
-    return LoadedModel(module.eval(), config)
+    return ModelConfig.from_json(text)
+
+
+def is_graph(config: ModelConfig) -> bool:
+    """Whether the model is a runtime graph."""
+    return config.architecture == GRAPH_ARCHITECTURE
+
+
+def weights_path(folder: Path) -> Path:
+    """The file whose size and digest are the model's."""
+    graph = folder / GRAPH
+    return graph if graph.exists() else folder / WEIGHTS
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
@@ -119,6 +157,11 @@ def check_finite(module: nn.Module) -> None:
     for name, tensor in module.state_dict().items():
         if not _is_finite(tensor):
             raise InvalidModel(f"{name} holds values that are not finite")
+
+
+def _save_texts(config: ModelConfig, folder: Path, card: str) -> None:
+    (folder / CONFIG).write_text(config.to_json(), encoding="utf-8")
+    (folder / CARD).write_text(card, encoding="utf-8")
 
 
 def _construct(config: ModelConfig) -> nn.Module:
