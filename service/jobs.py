@@ -49,7 +49,12 @@ def references_of(spec: JobSpec) -> list[Reference]:
             if isinstance(spec.model, str):
                 found.append(Reference("#/model", spec.model))
         case "distill":
-            found.append(Reference("#/teacher", spec.teacher))
+            if spec.teacher is not None:
+                found.append(Reference("#/teacher", spec.teacher))
+            found += [
+                Reference(f"#/teachers/{i}/model", teacher.model)
+                for i, teacher in enumerate(spec.teachers)
+            ]
             if isinstance(spec.student, str):
                 found.append(Reference("#/student", spec.student))
         case "benchmark":
@@ -69,7 +74,7 @@ def requirements_of(spec: JobSpec) -> tuple[str, ...]:
             fresh = [spec.model]
         case "distill":
             fresh = [spec.student]
-            tokens.append(f"loss:{spec.loss.name}")
+            tokens += [f"loss:{loss.name}" for loss in spec.losses]
         case "benchmark":
             fresh = []
             tokens += [f"runtime:{name}" for name in spec.runtimes]
@@ -98,6 +103,8 @@ def check(session: Session, spec: JobSpec, project: str) -> None:
             f"the teacher has {teacher.classes} classes, the student {student.classes}",
             "incompatible_models",
         )
+    if spec.kind == "benchmark" and "eager" in spec.runtimes:
+        _check_not_graphs(shapes)
     if spec.precision == "fp16" and spec.device == "cpu":
         raise Invalid.at("#/precision", "fp16 needs a GPU; ask for bf16 or fp32 on a CPU")
 
@@ -209,6 +216,16 @@ def _fresh_shape(fresh: ArchitectureSpec, data: Shape) -> Shape:
 def _differ(one: object, other: object) -> bool:
     """Whether both are known and not the same."""
     return one is not None and other is not None and one != other
+
+
+def _check_not_graphs(shapes: Mapping[str, Shape]) -> None:
+    for pointer, shape in shapes.items():
+        if not shape.trainable:
+            raise Invalid.at(
+                pointer,
+                "a runtime graph does not run in eager; ask for runtimes ['onnxruntime']",
+                "not_exportable",
+            )
 
 
 def _check_against_data(pointer: str, shape: Shape, data: Shape) -> None:

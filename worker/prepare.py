@@ -51,8 +51,9 @@ def model_references(spec: JobSpec) -> Iterator[str]:
         case "train":
             yield from (spec.model,) if isinstance(spec.model, str) else ()
         case "distill":
-            yield spec.teacher
-            if isinstance(spec.student, str) and spec.student != spec.teacher:
+            teachers = [teacher.model for teacher in spec.all_teachers]
+            yield from teachers
+            if isinstance(spec.student, str) and spec.student not in teachers:
                 yield spec.student
         case "benchmark":
             yield from spec.models

@@ -18,17 +18,20 @@ from service.client.jobs import Job, Jobs
 from service.client.models import Models
 from service.client.references import (
     DatasetLike,
+    DistillOptions,
     JobOptions,
     ModelLike,
+    RepeatOptions,
     StartingModelLike,
     dataset_reference,
     model_reference,
     starting_model,
+    teachers,
 )
 from service.client.retry import Retry
 from service.client.upload import Files
 from service.contract.benchmark import Runtime
-from service.contract.distill import KdLoss
+from service.contract.losses import AnyLoss
 from service.contract.specs import JobSpec
 from service.contract.system import CapabilitiesRead, QueueRead, Ready, WorkerRead
 from service.contract.training import TrainingSpec
@@ -38,7 +41,7 @@ DEFAULT_URL: Final = "http://127.0.0.1:8000"
 _UNAVAILABLE: Final = 503
 
 TrainingLike = TrainingSpec | Mapping[str, Any]
-LossLike = KdLoss | Mapping[str, Any]
+LossLike = AnyLoss | Mapping[str, Any]
 SpecLike = JobSpec | Mapping[str, Any]
 
 
@@ -98,7 +101,7 @@ class Client:
         dataset: DatasetLike,
         *,
         training: TrainingLike | None = None,
-        **options: Unpack[JobOptions],
+        **options: Unpack[RepeatOptions],
     ) -> Job:
         """Train a model from scratch, or one further."""
         return self.submit(
@@ -113,24 +116,24 @@ class Client:
 
     def distill(
         self,
-        teacher: ModelLike,
+        teacher: ModelLike | Sequence[ModelLike],
         student: StartingModelLike,
         dataset: DatasetLike,
         *,
-        loss: LossLike | None = None,
+        loss: LossLike | Sequence[LossLike] | None = None,
         training: TrainingLike | None = None,
-        **options: Unpack[JobOptions],
+        **options: Unpack[DistillOptions],
     ) -> Job:
         """Train a student from a teacher's outputs as well as from labels.
 
-        A job in the place of a model stands for the model it will make: chains are submitted at
-        once and run in order.
+        `teacher` may be several, which then count alike. A job in the place of a model stands for
+        the model it will make: chains are submitted at once and run in order.
         """
         return self.submit(
             _spec(
                 "distill",
                 options,
-                teacher=model_reference(teacher),
+                **teachers(teacher),
                 student=starting_model(student),
                 dataset=dataset_reference(dataset),
                 loss=loss,
@@ -273,4 +276,6 @@ def _spec(kind: str, options: JobOptions, **fields: object) -> dict[str, Any]:
 def _plain(value: object) -> object:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", exclude_none=True)
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
     return dict(value) if isinstance(value, Mapping) else value

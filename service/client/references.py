@@ -1,7 +1,7 @@
 """What may stand where a spec names a model or a dataset."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypedDict
 
 from service.client.datasets import Dataset
@@ -9,6 +9,7 @@ from service.client.jobs import Job
 from service.client.models import Model
 from service.contract.base import Device, Precision
 from service.contract.catalog import ArchitectureSpec
+from service.contract.distill import TeacherMode
 from service.contract.ids import ULID_PATTERN
 
 ModelLike = str | Job | Model
@@ -34,9 +35,31 @@ class JobOptions(TypedDict, total=False):
     dry_run: bool
 
 
+class RepeatOptions(JobOptions, total=False):
+    """What a job that trains takes besides; see `TrainSpec`."""
+
+    seeds: Sequence[int]
+
+
+class DistillOptions(RepeatOptions, total=False):
+    """What a distillation takes besides; see `DistillSpec`."""
+
+    teacher_mode: TeacherMode
+    views: int
+    rounds: int
+    control: bool
+
+
 def model_reference(model: ModelLike) -> str:
     """The id that a spec names a model by."""
     return model if isinstance(model, str) else model.id
+
+
+def teachers(teacher: ModelLike | Sequence[ModelLike]) -> dict[str, object]:
+    """The fields of a spec that name one teacher, or several that count alike."""
+    if isinstance(teacher, str | Job | Model):
+        return {"teacher": model_reference(teacher)}
+    return {"teachers": [{"model": model_reference(one)} for one in teacher]}
 
 
 def starting_model(model: StartingModelLike) -> object:

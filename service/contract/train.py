@@ -4,12 +4,12 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from service.contract.base import DatasetRef, JobSpecBase
+from service.contract.base import DatasetRef
 from service.contract.catalog import StartingModel
-from service.contract.training import TrainedResult, TrainingField
+from service.contract.training import RepeatedSpec, TrainedResult, TrainingField
 
 
-class TrainSpec(JobSpecBase):
+class TrainSpec(RepeatedSpec):
     """Train a model on labelled data."""
 
     model_config = ConfigDict(

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from annotated_types import Len
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from service.contract.base import Contract, InputSize, ModelId, Sha256, Share
+from service.contract.base import Contract, InputSize, JobSpecBase, ModelId, Sha256, Share
 
 
 class TrainingSpec(Contract):
@@ -73,6 +74,31 @@ class TrainingSpec(Contract):
                 {"batch_size": batch_size},
             )
         return steps
+
+
+def _differ(seeds: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    if seeds is not None and len(set(seeds)) < len(seeds):
+        raise PydanticCustomError("impossible_combination", "each seed may come once")
+    return seeds
+
+
+class RepeatedSpec(JobSpecBase):
+    """A job that trains, and may do so with several seeds."""
+
+    seeds: Annotated[
+        Annotated[tuple[Annotated[int, Field(ge=0, lt=2**31)], ...], Len(1, 16)] | None,
+        AfterValidator(_differ),
+    ] = Field(
+        None,
+        description="Repeat the training with each of these seeds, in place of `seed`: report mean "
+        "and deviation, keep the model that is best on validation.",
+        examples=[[0, 1, 2]],
+    )
+
+    @property
+    def all_seeds(self) -> tuple[int, ...]:
+        """`seeds`, or `seed` alone."""
+        return self.seeds or (self.seed,)
 
 
 class EpochRecord(Contract):
@@ -150,6 +176,24 @@ class Environment(Contract):
     driver: str | None = Field(None, description="GPU driver version, where there is a GPU.")
 
 
+class SeedResult(Contract):
+    """The model of one seed."""
+
+    seed: int = Field(description="The seed.")
+    best_epoch: int = Field(ge=1, description="The epoch whose weights were kept.")
+    validation_accuracy: Share = Field(description="On the validation split.")
+    test_accuracy: Share = Field(description="On the test split.")
+
+
+class SeedsSummary(Contract):
+    """Test accuracy over several seeds."""
+
+    n: int = Field(ge=2, description="Number of seeds.")
+    mean: Share = Field(description="Mean test accuracy.")
+    std: float = Field(ge=0, description="Sample standard deviation of the test accuracy.")
+    runs: tuple[SeedResult, ...] = Field(description="Each seed.")
+
+
 class TrainedResult(Contract):
     """What every job that trains a model reports."""
 
@@ -164,7 +208,8 @@ class TrainedResult(Contract):
     test: Evaluation = Field(description="Of the saved model on the test split, read once.")
     data: DataFacts = Field(description="The data.")
     environment: Environment = Field(description="Where it ran.")
-    seed: int = Field(description="The seed used.")
+    seed: int = Field(description="The seed used; of several, that of the model that was kept.")
+    seeds: SeedsSummary | None = Field(None, description="Where several seeds were asked for.")
     warnings: tuple[str, ...] = Field((), description="What a careful reader should know.")
 
 

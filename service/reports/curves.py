@@ -1,6 +1,6 @@
 """Figures of a training history."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from service.contract.reports import Chart
@@ -10,6 +10,7 @@ from service.reports import show, vega
 _LOSS: Final = "Loss (nats)"
 _ACCURACY: Final = "Accuracy"
 Rows = list[tuple[int, str, float]]
+Weights = Mapping[str, Sequence[float]]
 
 
 def _epochs(result: TrainedResult) -> list[EpochRecord]:
@@ -55,12 +56,13 @@ def training_chart(result: TrainedResult) -> Chart:
     )
 
 
-def distillation_chart(result: TrainedResult, weights: dict[str, float]) -> Chart:
-    """The four panels by which the field judges a distillation: total loss, its terms before their
-    weights, accuracy, and what share of the total each term has after them."""
+def distillation_chart(result: TrainedResult, weights: Weights) -> Chart:
+    """The four panels by which the field judges a distillation: total loss, the labels' loss
+    against the teachers' before their weights, accuracy, and what share of the total each term
+    has after them. `weights` has the weight of each term in each epoch."""
     epochs = _epochs(result)
     total: Rows = [(e.epoch, "total", e.losses["total"]) for e in epochs]
-    terms: Rows = [(e.epoch, term, e.losses[term]) for term in weights for e in epochs]
+    terms: Rows = [(e.epoch, term, e.losses[term]) for term in ("hard", "soft") for e in epochs]
     return Chart(
         id="training",
         title="Distillation",
@@ -68,7 +70,7 @@ def distillation_chart(result: TrainedResult, weights: dict[str, float]) -> Char
         spec=vega.chart(
             [
                 _losses(result, "Total loss", total),
-                _losses(result, f"{' against '.join(weights)} loss".capitalize(), terms),
+                _losses(result, "Hard against soft loss", terms),
                 _accuracy(result, epochs, "Accuracy of the student"),
                 vega.shares(
                     "Share of each term",
@@ -85,8 +87,11 @@ def distillation_chart(result: TrainedResult, weights: dict[str, float]) -> Char
     )
 
 
-def _shares(record: EpochRecord, weights: dict[str, float]) -> dict[str, float]:
-    parts = {term: weight * record.losses[term] for term, weight in weights.items()}
+def _shares(record: EpochRecord, weights: Weights) -> dict[str, float]:
+    parts = {
+        term: max(of_epochs[record.epoch - 1] * record.losses[term], 0.0)
+        for term, of_epochs in weights.items()
+    }
     total = sum(parts.values())
     return {term: part / total if total > 0 else 0.0 for term, part in parts.items()}
 
@@ -104,7 +109,7 @@ def _story(result: TrainedResult) -> str:
     )
 
 
-def _shares_story(history: Sequence[EpochRecord], weights: dict[str, float]) -> str:
+def _shares_story(history: Sequence[EpochRecord], weights: Weights) -> str:
     first, last = _shares(history[0], weights), _shares(history[-1], weights)
     parts = [
         f"the {term} term went from {show.percent(first[term])} to {show.percent(last[term])}"

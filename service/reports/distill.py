@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from service.contract.distill import DistillResult, DistillSpec
+from service.contract.losses import mix_weights
 from service.contract.reports import Cell, Column, Highlight, LineageEntry, Table
 from service.reports import show
 from service.reports.body import (
@@ -25,13 +26,13 @@ from service.reports.body import (
     table,
 )
 from service.reports.curves import distillation_chart
+from service.reports.distill_notes import comparisons, gain_notes, loss_notes
 from service.reports.train import training_table
 
 
 def distill_body(spec: DistillSpec, result: DistillResult, labels: Sequence[str] | None) -> Body:
     """How much smaller the student is, how much accuracy that cost, and class by class."""
     teacher, student = distinct_names([result.teacher, result.facts])
-    weights = {"hard": spec.loss.alpha, "soft": 1 - spec.loss.alpha}
     return Body(
         subject=f"{student} from {teacher}",
         headline=_headline(result, teacher, student),
@@ -45,7 +46,8 @@ def distill_body(spec: DistillSpec, result: DistillResult, labels: Sequence[str]
         ),
         notes=(
             *result.warnings,
-            _loss_note(spec),
+            *loss_notes(spec),
+            *gain_notes(result),
             split_note(result.data),
             accuracy_note(student, result.test),
             "Retention is the student's test accuracy ÷ the teacher's; agreement is the share of "
@@ -54,12 +56,13 @@ def distill_body(spec: DistillSpec, result: DistillResult, labels: Sequence[str]
         ),
         tables=(
             _summary(result, teacher, student),
+            *comparisons(result),
             training_table(result),
             _per_class(result, labels),
         ),
-        charts=(distillation_chart(result, weights),),
+        charts=(distillation_chart(result, _weights(spec)),),
         lineage=(
-            LineageEntry(role="teacher", model=result.teacher.model, name=teacher),
+            *_teachers(result, teacher),
             *started_from(spec.student),
             LineageEntry(role="student", model=result.model, name=student),
         ),
@@ -82,11 +85,21 @@ def _fewer(compression: float) -> str:
     return f"{show.ratio(1 / compression)} more" if more else f"{show.ratio(compression)} fewer"
 
 
-def _loss_note(spec: DistillSpec) -> str:
-    alpha, temperature = spec.loss.alpha, spec.loss.temperature
-    return (
-        f"Loss: {alpha:g} · CE(student, labels) + {1 - alpha:g} · T² · KL(teacher ‖ student) at "
-        f"temperature T = {temperature:g} (Hinton, Vinyals, Dean 2015)."
+def _weights(spec: DistillSpec) -> dict[str, tuple[float, ...]]:
+    """Of each term that the history names, by epoch."""
+    weights = mix_weights(spec.losses, spec.training.epochs)
+    if len(spec.losses) == 1:
+        return {"hard": weights.hard, "soft": weights.soft[0]}
+    named = zip((loss.name for loss in spec.losses), weights.soft, strict=True)
+    return {"hard": weights.hard, **dict(named)}
+
+
+def _teachers(result: DistillResult, name: str) -> tuple[LineageEntry, ...]:
+    if not result.teachers:
+        return (LineageEntry(role="teacher", model=result.teacher.model, name=name),)
+    return tuple(
+        LineageEntry(role="teacher", model=one.facts.model, name=one.facts.name)
+        for one in result.teachers
     )
 
 
@@ -121,9 +134,10 @@ def _summary(result: DistillResult, teacher: str, student: str) -> Table:
 
 def _per_class(result: DistillResult, labels: Sequence[str] | None) -> Table:
     teacher, student = result.teacher_test.per_class_accuracy, result.test.per_class_accuracy
+    names = class_names(len(student), labels)
     rows: list[dict[str, Cell]] = [
         {"class": name, "teacher": was, "student": now, "change": _change(was, now)}
-        for name, was, now in zip(class_names(len(student), labels), teacher, student, strict=True)
+        for name, was, now in zip(names, teacher, student, strict=True)
     ]
     columns = (
         Column(key="teacher", title="Teacher", format="percent"),

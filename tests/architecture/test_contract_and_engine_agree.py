@@ -5,13 +5,13 @@ from typing import get_args
 
 from service.contract import catalog, job_errors
 from service.contract.benchmark import LatencyResult, Runtime
-from service.contract.distill import KdLoss
+from service.contract.losses import AnyLoss, FeatureLossBase, LossBase
 from service.contract.specs import JobKind
 from service.contract.training import Environment, TrainingSpec
 from worker.engine import errors
 from worker.engine.data.builtin import BUILTIN
 from worker.engine.device import Environment as EngineEnvironment
-from worker.engine.distill.losses import LOSSES
+from worker.engine.distill.losses import LOSSES, FeatureLoss, default_options
 from worker.engine.measure.runtimes import RUNTIMES
 from worker.engine.models.registry import ARCHITECTURES
 from worker.engine.train.settings import FitOptions, Settings
@@ -27,7 +27,13 @@ def test_runtimes_agree() -> None:
 
 
 def test_losses_agree() -> None:
-    assert {KdLoss().name} == set(LOSSES)
+    made_by_default: list[AnyLoss] = [spec() for spec in get_args(AnyLoss)]
+    assert [made.name for made in made_by_default] == list(LOSSES)
+    for made in made_by_default:
+        shared = FeatureLossBase if isinstance(made, FeatureLossBase) else LossBase
+        assert (shared is FeatureLossBase) == isinstance(LOSSES[made.name], FeatureLoss)
+        own = made.model_dump(exclude={"name", *shared.model_fields})
+        assert own == default_options(made.name), made.name
 
 
 def test_builtin_datasets_are_what_the_contract_says_of_them() -> None:

@@ -18,7 +18,7 @@ from service.client import (
 )
 from service.client.retry import Retry, Tries, retry_after_s
 from service.contract.catalog import ArchitectureSpec
-from service.contract.distill import KdLoss
+from service.contract.losses import KdLoss
 from tests.client.service_double import JOB, MODEL, job, page, problem, serve
 
 
@@ -47,7 +47,14 @@ def test_handles_and_specs_stand_for_models() -> None:
     client.benchmark([teacher, MODEL], "digits", batch_sizes=(1, 8))
     assert service.sent(0)["model"] == {"architecture": "mlp"}
     assert service.sent(1)["teacher"] == JOB
-    assert service.sent(1)["loss"] == {"name": "kd", "temperature": 2.0, "alpha": 0.3}
+    assert service.sent(1)["loss"] == {
+        "name": "kd",
+        "temperature": 2.0,
+        "standardise": False,
+        "alpha": 0.3,
+        "warmup_epochs": 0,
+        "weight": 1.0,
+    }
     assert service.sent(2)["models"] == [JOB, MODEL]
     assert service.sent(2)["batch_sizes"] == [1, 8]
 

@@ -38,6 +38,9 @@ class Observer(Protocol):
     def on_checkpoint(self, path: Path, step: int) -> None:
         """A checkpoint is complete on disk. It stays until two newer ones exist."""
 
+    def on_warning(self, message: str) -> None:
+        """Something a careful reader should know."""
+
     def should_stop(self) -> bool:
         """Asked once a step: must be cheap. True: write a checkpoint and raise `Stopped`."""
 
@@ -52,6 +55,8 @@ class NullObserver:
     def on_epoch(self, record: EpochRecord) -> None: ...
 
     def on_checkpoint(self, path: Path, step: int) -> None: ...
+
+    def on_warning(self, message: str) -> None: ...
 
     def should_stop(self) -> bool:
         return False

@@ -71,8 +71,10 @@ class Job:
         """The model that the spec names, on the CPU, in evaluation mode; it may be a graph."""
         return load_any(self.folder / self.input(reference).folder)
 
-    def start_from(self, model: ArchitectureSpec | str, data: Data) -> LoadedModel:
-        """A fresh model for the data, seeded by the spec, or the one that the spec names."""
+    def start_from(
+        self, model: ArchitectureSpec | str, data: Data, seed: int | None = None
+    ) -> LoadedModel:
+        """A fresh model for the data, seeded by `seed` or the spec's, or the one that it names."""
         if isinstance(model, str):
             loaded = load_folder(self.folder / self.input(model).folder)
             check_fits(loaded.config, data)
@@ -88,15 +90,15 @@ class Job:
             labels=data.labels if (model.classes or data.classes) == data.classes else None,
         )
         check_fits(config, data)
-        seed_everything(self.spec.seed, deterministic=True)
+        seed_everything(self.spec.seed if seed is None else seed, deterministic=True)
         return LoadedModel(build(config), config)
 
-    def fit_options(self, training: TrainingSpec) -> FitOptions:
-        """The engine's keyword arguments for a training spec."""
+    def fit_options(self, training: TrainingSpec, seed: int | None = None) -> FitOptions:
+        """The engine's keyword arguments for a training spec, with `seed` or the spec's."""
         resume = self.order.checkpoint
         # The contract's fields are the engine's keywords; a test holds the two together.
         options = cast("FitOptions", training.model_dump())
-        options["seed"] = self.spec.seed
+        options["seed"] = self.spec.seed if seed is None else seed
         options["device"] = self.spec.device
         options["precision"] = self.spec.precision
         options["checkpoint_dir"] = self.folder / CHECKPOINTS

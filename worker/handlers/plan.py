@@ -21,7 +21,11 @@ def plan(job: Job) -> Outcome:
             steps = _steps(spec.training, data)
             summary = f"{spec.training.epochs} epochs of {len(data.train)} examples"
         case "distill":
-            models = {"teacher": job.load(spec.teacher)}
+            named = [teacher.model for teacher in spec.all_teachers]
+            roles = ["teacher", *(f"teacher {i + 2}" for i in range(len(named) - 1))]
+            models = {
+                role: job.load(reference) for role, reference in zip(roles, named, strict=True)
+            }
             models["student"] = job.start_from(spec.student, data)
             steps = _steps(spec.training, data)
             summary = f"{spec.training.epochs} epochs of {len(data.train)} examples"

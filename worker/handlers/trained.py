@@ -7,13 +7,13 @@ from typing import Any, Final
 import torch
 
 from service.contract.normalisation import Normalisation
-from service.contract.training import DataFacts, Evaluation, ModelFacts
+from service.contract.training import DataFacts, Evaluation, ModelFacts, SeedsSummary
 from service.reports.build import reproduction
 from service.reports.card import model_card
 from worker.child import epoch_read
 from worker.engine.data.split import Data
 from worker.engine.models.folder import CARD, LoadedModel, load_folder, save_folder
-from worker.engine.train.loop import FitOutcome
+from worker.handlers.campaign import Finished
 from worker.handlers.common import Job, data_facts, model_facts
 from worker.order import ModelInput, ProducedModel
 
@@ -31,8 +31,9 @@ class Trained:
     test: Evaluation
     test_logits: torch.Tensor
 
-    def result_fields(self, job: Job, outcome: FitOutcome) -> dict[str, Any]:
+    def result_fields(self, job: Job, kept: Finished, seeds: SeedsSummary | None) -> dict[str, Any]:
         """The fields of a `TrainedResult`."""
+        outcome = kept.outcome
         return {
             "model": job.order.model_id,
             "facts": self.facts,
@@ -45,7 +46,8 @@ class Trained:
             "test": self.test,
             "data": self.data,
             "environment": job.environment(),
-            "seed": job.spec.seed,
+            "seed": kept.leg.seed,
+            "seeds": seeds,
         }
 
 

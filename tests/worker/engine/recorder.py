@@ -13,6 +13,7 @@ class Recorder:
         self.phases: list[str] = []
         self.epochs: list[EpochRecord] = []
         self.checkpoints: list[Path] = []
+        self.warnings: list[str] = []
         self._questions = 0
         self._stop_at = stop_at_question
 
@@ -26,6 +27,9 @@ class Recorder:
 
     def on_checkpoint(self, path: Path, step: int) -> None:
         self.checkpoints.append(path)
+
+    def on_warning(self, message: str) -> None:
+        self.warnings.append(message)
 
     def should_stop(self) -> bool:
         self._questions += 1

@@ -9,8 +9,7 @@ from torch import nn
 from tests.worker.engine.conftest import MakeData
 from tests.worker.engine.recorder import Recorder
 from worker.engine.data.split import Data
-from worker.engine.distill.distill import distill
-from worker.engine.errors import Diverged, IncompatibleModels, InvalidCheckpoint, Stopped
+from worker.engine.errors import Diverged, InvalidCheckpoint, Stopped
 from worker.engine.train.evaluate import evaluate
 from worker.engine.train.loop import FitOutcome, fit
 from worker.engine.train.settings import FitOptions, Settings, learning_rate_at
@@ -129,35 +128,3 @@ def test_rates_follow_their_schedules() -> None:
     warm = Settings(epochs=10, learning_rate=1.0, scheduler="constant", warmup_epochs=2)
     assert learning_rate_at(warm, 0, 0.5) == pytest.approx(0.25)
     assert learning_rate_at(warm, 1, 1.0) == pytest.approx(1.0)
-
-
-def test_distillation_reports_each_term_and_leaves_the_teacher_alone(data: Data) -> None:
-    teacher = net()
-    run(teacher, data, epochs=6, learning_rate=1e-2)
-    before = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
-    student = net()
-    outcome = distill(
-        student,
-        teacher,
-        data,
-        student_mean=MEAN,
-        student_std=STD,
-        teacher_mean=(0.0, 0.0, 0.0),
-        teacher_std=(1.0, 1.0, 1.0),
-        **options(epochs=3),
-    )
-    for record in outcome.history:
-        losses = record.losses
-        mixed = 0.3 * losses["hard"] + 0.7 * losses["soft"]
-        assert losses["total"] == pytest.approx(mixed, rel=1e-4)
-    for name, tensor in teacher.state_dict().items():
-        assert torch.equal(tensor, before[name]), name
-    assert not teacher.training
-
-
-def test_teacher_and_student_must_agree_on_classes(data: Data) -> None:
-    with pytest.raises(IncompatibleModels, match="4"):
-        distill(
-            net(3), net(4), data, student_mean=MEAN, student_std=STD, teacher_mean=MEAN,
-            teacher_std=STD, **options()
-        )  # fmt: skip

@@ -11,6 +11,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from worker.engine.data.batches import Batch, Batches, Normalizer, resident
 from worker.engine.data.split import Data
+from worker.engine.data.views import seen_in_epoch
 from worker.engine.device import autocast, grad_scaler, resolve_device, resolve_precision
 from worker.engine.errors import (
     Diverged,
@@ -140,15 +141,18 @@ class _Trainer:
     def _epoch(self) -> None:
         progress, settings = self.progress, self.settings
         epoch = len(progress.history)
+        split, augmentation = seen_in_epoch(
+            self.train_split, settings.augmentation, settings.views, settings.seed, epoch
+        )
         batches = Batches(
-            self.train_split,
+            split,
             settings.batch_size,
             self.device,
             seed=settings.seed,
             epoch=epoch,
             offset=progress.offset,
             shuffle=True,
-            augmentation=settings.augmentation,
+            augmentation=augmentation,
             mixup_alpha=settings.mixup_alpha,
             cutmix_alpha=settings.cutmix_alpha,
         )

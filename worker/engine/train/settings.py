@@ -41,6 +41,7 @@ class FitOptions(TypedDict, total=False):
     augmentation: Augmentation
     mixup_alpha: float
     cutmix_alpha: float
+    views: int
     early_stopping_patience: int | None
     seed: int
     deterministic: bool
@@ -61,8 +62,10 @@ class Settings:
     micro-batches. `mixup_alpha` and `cutmix_alpha` are of a Beta distribution, 0 for none; where
     both are positive, each batch draws one. `momentum` is for sgd; `weight_decay` is decoupled for
     adamw. `step_size` (epochs) and `gamma` are for the step scheduler. `early_stopping_patience`
-    counts epochs without a better validation accuracy. `resume_from` is a checkpoint, or a folder
-    of them, of which the newest intact one is taken. Raises ValueError for what cannot be.
+    counts epochs without a better validation accuracy. With `views` above 0 the augmentation gives
+    that many fixed views of the training split, one an epoch in turn, in place of fresh images each
+    time. `resume_from` is a checkpoint, or a folder of them, of which the newest intact one is
+    taken. Raises ValueError for what cannot be.
     """
 
     epochs: int = 30
@@ -81,6 +84,7 @@ class Settings:
     augmentation: Augmentation = "none"
     mixup_alpha: float = 0.0
     cutmix_alpha: float = 0.0
+    views: int = 0
     early_stopping_patience: int | None = None
     seed: int = 0
     deterministic: bool = True
@@ -103,6 +107,8 @@ class Settings:
                 raise ValueError(f"{name} must be 0 or positive, got {getattr(self, name)}")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing must be in [0, 1), got {self.label_smoothing}")
+        if self.views < 0 or (self.views and self.augmentation == "none"):
+            raise ValueError(f"views of {self.augmentation!r} augmentation cannot be {self.views}")
         if not 0 <= self.warmup_epochs < self.epochs:
             raise ValueError(f"warmup_epochs must be in [0, epochs), got {self.warmup_epochs}")
         for name, names in (
