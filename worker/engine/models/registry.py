@@ -1,28 +1,16 @@
-"""Which architectures there are."""
+"""Which architectures there are: ours by their bare names, those of others as `family/name`."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
+from importlib.util import find_spec
 from typing import Final
 
-from torch import nn
-
+from worker.engine.errors import InvalidModel
+from worker.engine.models.architecture import Architecture, Family
 from worker.engine.models.cifar_resnet import DEPTHS, cifar_resnet
 from worker.engine.models.cnn import cnn_simple, cnn_student, cnn_teacher
 from worker.engine.models.mlp import mlp
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """How to build a model with fresh weights: `build(classes, input_size, **options)`.
-
-    `build` raises ValueError for an input size or option it cannot serve.
-    """
-
-    build: Callable[..., nn.Module]
-    options: frozenset[str] = frozenset()
-    default_input_size: tuple[int, ...] = (3, 32, 32)
-
 
 ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     "cnn_teacher": Architecture(cnn_teacher),
@@ -31,3 +19,61 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     **{f"cifar_resnet{depth}": Architecture(partial(cifar_resnet, depth)) for depth in DEPTHS},
     "mlp": Architecture(mlp, frozenset({"hidden", "dropout"})),
 }
+
+
+def _timm() -> Family:
+    from worker.engine.models import timm_family
+
+    return timm_family
+
+
+def _torchvision() -> Family:
+    from worker.engine.models import torchvision_family
+
+    return torchvision_family
+
+
+# Each is imported when one of its models is asked for: its library takes seconds. A library that
+# is not installed leaves its family out.
+FAMILIES: Final[Mapping[str, Callable[[], Family]]] = {
+    "timm": _timm,
+    "torchvision": _torchvision,
+}
+
+
+def find(name: str) -> Architecture:
+    """The architecture of that name. Raises `InvalidModel`, with the nearest names."""
+    family_name, _, own_name = name.rpartition("/")
+    if not family_name:
+        found, known = ARCHITECTURES.get(name), list(ARCHITECTURES)
+    else:
+        family = _family(family_name)
+        if family is None:
+            raise InvalidModel(
+                f"unknown architecture {name!r}: nothing here brings {family_name!r}",
+                "Start a worker that has it installed.",
+            )
+        found = family.find(own_name)
+        known = [] if found else list(family.options_by_name())
+    if found is None:
+        near = get_close_matches(own_name, known, n=3, cutoff=0.5)
+        advice = f"; the nearest are {', '.join(near)}" if near else ""
+        raise InvalidModel(f"unknown architecture {name!r}{advice}")
+    return found
+
+
+def options_by_name() -> dict[str, frozenset[str]]:
+    """The options of every architecture there is. Imports the library of every family."""
+    known = {name: architecture.options for name, architecture in ARCHITECTURES.items()}
+    for family_name in FAMILIES:
+        family = _family(family_name)
+        if family is not None:
+            for name, options in family.options_by_name().items():
+                known[f"{family_name}/{name}"] = options
+    return known
+
+
+def _family(name: str) -> Family | None:
+    if name not in FAMILIES or find_spec(name) is None:
+        return None
+    return FAMILIES[name]()
