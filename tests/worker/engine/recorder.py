@@ -14,13 +14,15 @@ class Recorder:
         self.epochs: list[EpochRecord] = []
         self.checkpoints: list[Path] = []
         self.warnings: list[str] = []
+        self.steps: list[tuple[int, int]] = []
         self._questions = 0
         self._stop_at = stop_at_question
 
     def on_phase(self, phase: str) -> None:
         self.phases.append(phase)
 
-    def on_step(self, step: int, total: int, metrics: Mapping[str, float]) -> None: ...
+    def on_step(self, step: int, total: int, metrics: Mapping[str, float]) -> None:
+        self.steps.append((step, total))
 
     def on_epoch(self, record: EpochRecord) -> None:
         self.epochs.append(record)
