@@ -4,8 +4,10 @@ import socket
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.sources import parse_sources
 
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -29,6 +31,9 @@ class Settings(BaseSettings):
     )
     s3_endpoint: str | None = Field(None, description="Of an S3 service that is not Amazon's.")
     s3_region: str = Field("us-east-1", description="Region of the bucket.")
+    sources: str | None = Field(
+        None, description="name=file:///… or name=s3://bucket/prefix, with commas between."
+    )
 
     host: str = Field("127.0.0.1", description="Address the API binds to.")
     port: int = Field(8000, ge=0, le=65535, description="Port the API binds to.")
@@ -58,6 +63,17 @@ class Settings(BaseSettings):
         "info", description="Least severe level that is logged."
     )
     log_format: Literal["json", "console"] = Field("json", description="For machines or people.")
+
+    @field_validator("sources")
+    @classmethod
+    def _can_be_read(cls, value: str | None) -> str | None:
+        parse_sources(value or "")
+        return value
+
+    @property
+    def declared_sources(self) -> dict[str, str]:
+        """URLs of the sources of data, by name."""
+        return parse_sources(self.sources or "")
 
     @property
     def database(self) -> str:

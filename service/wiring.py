@@ -6,5 +6,9 @@ from service.config import Settings
 
 def open_blob_store(settings: Settings) -> BlobStore:
     """The blob store of an installation. Makes no request yet."""
-    s3 = S3Options(endpoint=settings.s3_endpoint, region=settings.s3_region)
-    return open_blobs(settings.blobs, settings.staging_dir, s3=s3)
+    return open_blobs(settings.blobs, settings.staging_dir, s3=s3_options(settings))
+
+
+def s3_options(settings: Settings) -> S3Options:
+    """How blobs and sources in S3 are reached."""
+    return S3Options(endpoint=settings.s3_endpoint, region=settings.s3_region)

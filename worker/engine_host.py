@@ -27,7 +27,12 @@ PRELOAD = (
     "worker.handlers",
     "worker.handlers.intake",
 )
-INTAKE_LIMITS = Limits(address_space_bytes=8 << 30, cpu_s=600, file_bytes=16 << 30, open_files=256)
+INTAKE_LIMITS = Limits(
+    address_space_bytes=8 << 30,
+    cpu_s=86_400,  # of all its threads; its deadline is shorter, and follows the upload's size
+    file_bytes=68 << 30,  # the largest dataset is 64 GiB
+    open_files=256,
+)
 
 _ISOLATION_TIMEOUT_S = 30.0
 _WATCH_INTERVAL_S = 0.1

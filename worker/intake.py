@@ -14,12 +14,14 @@ from service.contract.datasets import DatasetFormat
 from service.contract.job_errors import JobError
 from service.contract.models import WEIGHTS_OF_FORM, SourceFormat
 from service.contract.normalisation import Normalisation
+from service.sources import SourceError, copy_file
 from service.store.datasets import DatasetStore
 from service.store.errors import DatabaseUnavailable
 from service.store.models import ModelStore
 from service.store.session import Database
 from service.store.tables import DatasetRow, ModelRow
 from service.store.values import AcceptedDataset, AcceptedModel
+from service.wiring import s3_options
 from worker.channel import ChannelError, Message
 from worker.engine_child import ExitStatus
 from worker.engine_host import EngineHost
@@ -40,7 +42,8 @@ log = logging.getLogger(__name__)
 
 _POLL_S: Final = 0.25  # uploads are rare and people wait for them; one indexed read each
 _DEADLINE_S: Final = 600.0
-_LEASE_S: Final = _DEADLINE_S + 120.0
+_BYTES_PER_S: Final = 10e6  # slower than any processor decodes images: large uploads get longer
+_GRACE_S: Final = 120.0
 _SOURCE: Final = "source"
 
 
@@ -83,8 +86,12 @@ class Intake:
             if not (ModelStore(session).unchecked() or DatasetStore(session).unchecked()):
                 return False
         with self.database.transaction() as session:
-            model = ModelStore(session).claim_check(self.worker_id, _LEASE_S)
-            dataset = None if model else DatasetStore(session).claim_check(self.worker_id, _LEASE_S)
+            model = ModelStore(session).claim_check(self.worker_id, _DEADLINE_S + _GRACE_S)
+            dataset = (
+                None
+                if model
+                else DatasetStore(session).claim_check(self.worker_id, _DEADLINE_S + _GRACE_S)
+            )
         if model is not None:
             self._check_model(model)
         elif dataset is not None:
@@ -129,7 +136,11 @@ class Intake:
         folder = self._folder(row.id, row.check_run)
         unblocked: tuple[str, ...] | None = ()
         try:
-            accepted = keep(self._run(CheckOrder(check=order), row.source_sha256, folder), folder)
+            self._fetch(row, folder / _SOURCE)
+            deadline_s = _DEADLINE_S + (folder / _SOURCE).stat().st_size / _BYTES_PER_S
+            with self.database.transaction() as session:
+                store(session).extend_check(row.id, row.check_run, deadline_s + _GRACE_S)
+            accepted = keep(self._run(CheckOrder(check=order), folder, deadline_s), folder)
             with self.database.transaction() as session:
                 unblocked = store(session).accept(row.id, row.check_run, accepted)
         except CheckFailed as failed:
@@ -183,16 +194,33 @@ class Intake:
         folder.mkdir(parents=True)
         return folder
 
+    def _fetch(self, row: ModelRow | DatasetRow, target: Path) -> None:
+        if isinstance(row, DatasetRow) and row.source is not None:
+            assert row.path is not None
+            self._copy(row.id, row.source, row.path, target)
+        else:
+            assert row.source_sha256 is not None
+            self.blobs.fetch(row.source_sha256, target)
+        target.chmod(0o644)  # the child is nobody
+
+    def _copy(self, dataset_id: str, source: str, path: str, target: Path) -> None:
+        sources, s3 = self.settings.declared_sources, s3_options(self.settings)
+        try:
+            copied = copy_file(sources, source, path, target, s3)
+        except SourceError as error:
+            raise CheckFailed(JobError.of(error.code, str(error))) from error
+        log.info(
+            "intake: %s is %s of %s, %d bytes, SHA-256 %s",
+            *(dataset_id, path, source, copied.bytes, copied.sha256),
+        )
+
     def _run(
-        self, order: CheckOrder, source_sha256: str | None, folder: Path
+        self, order: CheckOrder, folder: Path, deadline_s: float
     ) -> CheckedModel | CheckedDataset:
-        assert source_sha256 is not None
-        self.blobs.fetch(source_sha256, folder / _SOURCE)
-        (folder / _SOURCE).chmod(0o644)  # the child is nobody
         (folder / ORDER).write_text(order.model_dump_json(), encoding="utf-8")
         said: Message | None = None
         with self.host.spawn(
-            folder, "intake", log_path=folder / "log", deadline_s=_DEADLINE_S
+            folder, "intake", log_path=folder / "log", deadline_s=deadline_s
         ) as child:
             try:
                 while (message := child.channel.receive(None)) is not None:

@@ -3,17 +3,19 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Request, Response
 
+from service.api.content import serve_blob
 from service.api.deps import After, Limit, Reader, ServicesDep, Writer, problems
 from service.api.prefer import settled, wait_seconds
 from service.api.resources import name_of, uploaded
 from service.api.schemas import dataset_read, page
 from service.contract.datasets import DatasetCreate, DatasetRead
 from service.contract.wire import Page
-from service.errors import Invalid
-from service.peek import check_archive
+from service.errors import Invalid, Missing
+from service.peek import check_dataset
 from service.services import Services
+from service.sources import check_path
 from service.store.datasets import DatasetStore
 from service.store.values import NewDataset
 
@@ -24,7 +26,7 @@ router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
     "",
     name="register_dataset",
     status_code=202,
-    summary="Register uploaded data",
+    summary="Register data",
     responses={201: {"description": "`ready` within the wait."}, **problems(404, 409, 413, 415)},
 )
 async def register_dataset(
@@ -51,15 +53,17 @@ async def register_dataset(
 
 
 def _register(services: Services, project: str, asked: DatasetCreate) -> DatasetRead:
-    if asked.file is None:
-        raise Invalid.at("#/source", f"no source '{asked.source}' is declared", "unknown_source")
-    with services.database.read() as session:
-        file = uploaded(session, project, asked.file)
-    check_archive(file.bytes, lambda start, end: services.blobs.open(file.sha256, start, end))
+    if asked.source is None:
+        sha256 = _checked_upload(services, project, asked)
+    else:
+        _check_source(services, asked)
+        sha256 = None
     dataset = NewDataset(
-        name=name_of(asked.name, asked.file),
+        name=name_of(asked.name, asked.file or asked.path or ""),
         format=asked.format,
-        source_sha256=file.sha256,
+        source_sha256=sha256,
+        source=asked.source,
+        path=asked.path,
         validation_share=asked.validation_share,
         image_size=asked.image_size,
         undecodable_share=asked.undecodable_share,
@@ -67,6 +71,27 @@ def _register(services: Services, project: str, asked: DatasetCreate) -> Dataset
     )
     with services.database.transaction() as session:
         return dataset_read(DatasetStore(session).add(project, dataset))
+
+
+def _checked_upload(services: Services, project: str, asked: DatasetCreate) -> str:
+    assert asked.file is not None
+    with services.database.read() as session:
+        file = uploaded(session, project, asked.file)
+    check_dataset(
+        asked.format, file.bytes, lambda start, end: services.blobs.open(file.sha256, start, end)
+    )
+    return file.sha256
+
+
+def _check_source(services: Services, asked: DatasetCreate) -> None:
+    """What it holds, only workers look at: the API may be on a machine that cannot reach it."""
+    assert asked.path is not None
+    if asked.source not in services.settings.declared_sources:
+        raise Invalid.at("#/source", f"no source {asked.source!r} is declared", "unknown_source")
+    try:
+        check_path(asked.path)
+    except ValueError as error:
+        raise Invalid.at("#/path", str(error), "bad_source_path") from error
 
 
 def _read_again(services: Services, dataset_id: str) -> DatasetRead:
@@ -89,6 +114,28 @@ def get_dataset(dataset_id: str, caller: Reader, services: ServicesDep) -> Datas
     """Classes, splits, statistics."""
     with services.database.read() as session:
         return dataset_read(DatasetStore(session).get(dataset_id, caller.project))
+
+
+@router.head("/{dataset_id}/contact-sheet", include_in_schema=False)
+@router.get(
+    "/{dataset_id}/contact-sheet",
+    name="get_contact_sheet",
+    summary="Look at a dataset",
+    response_class=Response,
+    responses={200: {"content": {"image/png": {}}}, 304: {}, 307: {}, **problems(404, 410, 416)},
+)
+def get_contact_sheet(
+    dataset_id: str, request: Request, caller: Reader, services: ServicesDep
+) -> Response:
+    """A PNG with some examples of each of the first classes. Only datasets of images have one."""
+    with services.database.read() as session:
+        row = DatasetStore(session).get(dataset_id, caller.project)
+    if row.contact_sheet_sha256 is None:
+        raise Missing(f"{dataset_id} has no contact sheet")
+    size = services.blobs.size(row.contact_sheet_sha256)
+    return serve_blob(
+        request, services.blobs, row.contact_sheet_sha256, size, "image/png", f"{dataset_id}.png"
+    )
 
 
 @router.delete(

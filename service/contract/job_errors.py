@@ -13,6 +13,8 @@ JobErrorCode = Literal[
     "incompatible_dataset",
     "invalid_checkpoint",
     "not_trainable",
+    "not_prunable",
+    "target_not_reached",
     "not_exportable",
     "unsupported_device",
     "out_of_memory",
@@ -23,6 +25,8 @@ JobErrorCode = Literal[
     "dependency_failed",
     "disk_full",
     "storage_unavailable",
+    "source_not_found",
+    "source_unavailable",
     "internal",
 ]
 
@@ -33,6 +37,8 @@ HINTS: Final[dict[JobErrorCode, str]] = {
     "incompatible_dataset": "The model's classes and input size must match the dataset's.",
     "invalid_checkpoint": "Retry with `from=start`.",
     "not_trainable": "Send weights with an architecture; a runtime graph cannot be trained.",
+    "not_prunable": "Ask for a smaller ratio, or leave the layer it names out: `ignored_layers`.",
+    "target_not_reached": "Relax the target that it names, or allow more fine-tuning.",
     "not_exportable": "Choose another runtime or format for this architecture.",
     "unsupported_device": "Ask for `device: auto`, or start a worker that has the device.",
     "out_of_memory": "Lower `batch_size`, or raise `gradient_accumulation_steps`.",
@@ -43,6 +49,8 @@ HINTS: Final[dict[JobErrorCode, str]] = {
     "dependency_failed": "Look at the error of the job it waited for, then submit both again.",
     "disk_full": "Free space on the worker, then retry from the checkpoint.",
     "storage_unavailable": "The blob store did not answer. Retry when it does.",
+    "source_not_found": "Check the path within the source; ask the operator what it holds.",
+    "source_unavailable": "The source did not answer, or refused. Register again when it does.",
     "internal": "A defect of the service. Report it with the job's id and log.",
 }
 

@@ -78,6 +78,11 @@ class CheckedStore(Generic[Row]):
             message = f"its check did not come to an end {MAX_CHECKS} times"
             self.reject(found.id, found.check_run, JobError.of(self.invalid, message))
 
+    def extend_check(self, resource_id: str, check_run: int, lease_s: float) -> bool:
+        """Give the check so many seconds from now. False: another check has it."""
+        until = now(self._session) + timedelta(seconds=lease_s)
+        return self._update(resource_id, check_run, {"check_lease_until": until}) is not None
+
     def reject(self, resource_id: str, check_run: int, error: JobError) -> bool:
         """It is not what it should be. False: another check has it."""
         values = {"status": "rejected", "error": error.model_dump(), "source_sha256": None}

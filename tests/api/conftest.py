@@ -137,6 +137,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
         max_upload_bytes=1 << 22,
         max_body_bytes=1 << 16,
         sweep_s=3600.0,
+        sources="photos=file:///nowhere",
     )
     upgrade(settings.database)
     database = Database(settings.database)

@@ -3,7 +3,7 @@
 import io
 import json
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -37,12 +37,16 @@ _HINT: Final = (
 
 @dataclass(frozen=True)
 class _File:
+    """What the head of a file says; it is opened when it is read, since there may be many."""
+
     name: str
     split: str
-    parquet: pq.ParquetFile
-    bytes: int
+    path: Path
+    rows: int
     image: str
     label: str
+    has_splits: bool
+    class_names: tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ def _unpacked(path: Path, folder: Path) -> list[tuple[str, Path]]:
 
 def _listing(paths: list[tuple[str, Path]]) -> ParquetListing:
     files = tuple(_open(name, path) for name, path in paths)
-    if sum(file.parquet.metadata.num_rows for file in files) > MAX_ROWS:
+    if sum(file.rows for file in files) > MAX_ROWS:
         raise InvalidDataset(f"more than {MAX_ROWS} rows")
     given: list[str | int] = []
     splits: list[str] = []
@@ -111,21 +115,19 @@ def _listing(paths: list[tuple[str, Path]]) -> ParquetListing:
         splits += _splits(file)
     if len(given) != len(splits) or len({type(label) for label in given}) > 1:
         raise InvalidDataset("labels are missing, or words in one file and numbers in another")
+    if len(given) != sum(file.rows for file in files):
+        raise InvalidDataset("not every row has a label")
     numbers, names = numbered(given)
-    return ParquetListing(files, numbers, splits, names or _class_names(files))
+    # The names of a ClassLabel feature, if the files have one and agree on it.
+    features = {file.class_names for file in files}
+    return ParquetListing(
+        files, numbers, splits, names or (features.pop() if len(features) == 1 else None)
+    )
 
 
 def _open(name: str, path: Path) -> _File:
-    parquet = pq.ParquetFile(
-        path,
-        memory_map=False,
-        pre_buffer=False,
-        buffer_size=_BUFFER,
-        thrift_string_size_limit=_MAX_STRINGS,
-        thrift_container_size_limit=MAX_ROWS,
-        arrow_extensions_enabled=False,
-    )
-    schema = parquet.schema_arrow
+    with _reader(path) as parquet:
+        schema, rows = parquet.schema_arrow, parquet.metadata.num_rows
     if len(schema.names) > _MAX_COLUMNS:
         raise InvalidDataset(f"{len(schema.names)} columns are more than {_MAX_COLUMNS}")
     image = next((column for column in _IMAGES if column in schema.names), None)
@@ -135,7 +137,28 @@ def _open(name: str, path: Path) -> _File:
             f"no image or no label among the columns {', '.join(schema.names)}"[:300], hint=_HINT
         )
     _check_types(schema, image, label)
-    return _File(name, _split_of(name), parquet, path.stat().st_size, image, label)
+    return _File(
+        name=name,
+        split=_split_of(name),
+        path=path,
+        rows=rows,
+        image=image,
+        label=label,
+        has_splits="split" in schema.names,
+        class_names=_class_names(schema.metadata or {}, label),
+    )
+
+
+def _reader(path: Path) -> pq.ParquetFile:
+    return pq.ParquetFile(
+        path,
+        memory_map=False,
+        pre_buffer=False,
+        buffer_size=_BUFFER,
+        thrift_string_size_limit=_MAX_STRINGS,
+        thrift_container_size_limit=MAX_ROWS,
+        arrow_extensions_enabled=False,
+    )
 
 
 def _check_types(schema: pa.Schema, image: str, label: str) -> None:
@@ -159,7 +182,8 @@ def _split_of(name: str) -> str:
 
 
 def _batches(file: _File, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
-    yield from file.parquet.iter_batches(batch_size=rows, columns=columns, use_threads=False)
+    with _reader(file.path) as parquet:
+        yield from parquet.iter_batches(batch_size=rows, columns=columns, use_threads=False)
 
 
 def _column(file: _File, column: str) -> list[Any]:
@@ -175,9 +199,8 @@ def _column(file: _File, column: str) -> list[Any]:
 
 
 def _splits(file: _File) -> list[str]:
-    count = file.parquet.metadata.num_rows
-    if "split" not in file.parquet.schema_arrow.names:
-        return [file.split] * count
+    if not file.has_splits:
+        return [file.split] * file.rows
     given = _column(file, "split")
     unknown = {str(word) for word in given} - set(SPLIT_NAMES)
     if unknown:
@@ -189,14 +212,18 @@ def _splits(file: _File) -> list[str]:
 
 def _images(file: _File) -> Iterator[tuple[str, bytes]]:
     """(name, bytes) of each image; none, where the row has only a path."""
-    number, budget = 0, max(_MAX_METADATA, _MAX_RATIO * file.bytes)
+    number, budget = 0, max(_MAX_METADATA, _MAX_RATIO * file.path.stat().st_size)
     for batch in _batches(file, [file.image], _BATCH_ROWS):
         budget -= batch.nbytes
         if budget < 0:
             raise InvalidDataset(f"{file.name} unpacks to more than {_MAX_RATIO} times its size")
+        if number + len(batch) > file.rows:
+            break
         for value in batch.column(0).to_pylist():
             yield _named(file, number, value)
             number += 1
+    if number != file.rows:
+        raise InvalidDataset(f"{file.name} has not as many images as rows")
 
 
 def _named(file: _File, number: int, value: Any) -> tuple[str, bytes]:
@@ -206,18 +233,12 @@ def _named(file: _File, number: int, value: Any) -> tuple[str, bytes]:
     return (path[:200] if isinstance(path, str) and path else where), raw or b""
 
 
-def _class_names(files: tuple[_File, ...]) -> tuple[str, ...] | None:
-    """The names of a ClassLabel feature, if the files have one and agree on it."""
-    found = {_names_of(file) for file in files}
-    return found.pop() if len(found) == 1 else None
-
-
-def _names_of(file: _File) -> tuple[str, ...] | None:
-    raw = (file.parquet.schema_arrow.metadata or {}).get(b"huggingface", b"{}")
+def _class_names(metadata: Mapping[bytes, bytes], label: str) -> tuple[str, ...] | None:
+    raw = metadata.get(b"huggingface", b"{}")
     if len(raw) > _MAX_METADATA:
         raise InvalidDataset(f"the metadata are longer than {_MAX_METADATA} bytes")
     try:
-        names = json.loads(raw)["info"]["features"][file.label]["names"]
+        names = json.loads(raw)["info"]["features"][label]["names"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     if isinstance(names, list) and all(isinstance(name, str) and name for name in names):
