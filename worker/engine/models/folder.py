@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from worker.engine.errors import InvalidModel, NotTrainable
 from worker.engine.models.config import ModelConfig
+from worker.engine.models.construct import build as build  # asked for with the rest of a folder
+from worker.engine.models.construct import expected_shapes as expected_shapes
 from worker.engine.models.graph import ARCHITECTURE as GRAPH_ARCHITECTURE
 from worker.engine.models.graph import GRAPH, load_graph
-from worker.engine.models.registry import ARCHITECTURES
 
 CONFIG: Final = "config.json"
 WEIGHTS: Final = "model.safetensors"
@@ -31,29 +32,6 @@ class LoadedModel:
 
     module: nn.Module
     config: ModelConfig
-
-
-def build(config: ModelConfig) -> nn.Module:
-    """The architecture with fresh weights from torch's global generator, in training mode.
-
-    Raises `InvalidModel` for an unknown architecture or option, or an input too small for it.
-    """
-    expected_shapes(config)
-    return _construct(config)
-
-
-def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Shape of every tensor of the model's state, found without allocating any of them."""
-    with torch.device("meta"):
-        module = _construct(config).eval()
-        try:
-            logits = module(torch.empty(1, *config.input_size))
-        except (RuntimeError, ValueError, IndexError) as error:
-            raise InvalidModel(
-                f"{config.architecture} cannot take inputs of {config.input_size}: {error}"
-            ) from error
-    assert tuple(logits.shape) == (1, config.classes), logits.shape
-    return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
 
 
 def save_folder(module: nn.Module, config: ModelConfig, folder: Path, card: str) -> None:
@@ -162,19 +140,6 @@ def check_finite(module: nn.Module) -> None:
 def _save_texts(config: ModelConfig, folder: Path, card: str) -> None:
     (folder / CONFIG).write_text(config.to_json(), encoding="utf-8")
     (folder / CARD).write_text(card, encoding="utf-8")
-
-
-def _construct(config: ModelConfig) -> nn.Module:
-    architecture = ARCHITECTURES.get(config.architecture)
-    if architecture is None:
-        raise InvalidModel(f"unknown architecture {config.architecture!r}")
-    foreign = sorted(set(config.options) - architecture.options)
-    if foreign:
-        raise InvalidModel(f"{config.architecture} takes no option {', '.join(foreign)}")
-    try:
-        return architecture.build(config.classes, config.input_size, **config.options)
-    except (TypeError, ValueError) as error:
-        raise InvalidModel(f"{config.architecture}: {error}") from error
 
 
 def _is_finite(tensor: Tensor) -> bool:
