@@ -1,52 +1,120 @@
-"""The check of an uploaded model."""
+"""The check of an uploaded model: read, put in order, run, and written anew."""
 
 from pathlib import Path
+from typing import Final, assert_never
 
 import torch
 
-from worker.engine.errors import InvalidModel
+from service.contract.normalisation import Normalisation
+from worker.engine.errors import InvalidModel, memory_errors
+from worker.engine.intake.fit import fit
+from worker.engine.intake.folder_zip import FoundGraph, read_folder_zip
+from worker.engine.intake.graph_check import check_graph
+from worker.engine.intake.onnx_file import read_onnx
+from worker.engine.intake.safetensors_file import read_safetensors
+from worker.engine.intake.settle import config_of
+from worker.engine.intake.torch_file import read_torch
+from worker.engine.intake.upload import Described, Upload
 from worker.engine.measure.macs import macs
 from worker.engine.measure.size import parameters
 from worker.engine.models.config import ModelConfig
-from worker.engine.models.folder import build, load_folder, load_weights, save_folder
+from worker.engine.models.folder import (
+    LoadedModel,
+    is_graph,
+    load_any,
+    save_folder,
+    save_graph,
+)
+from worker.engine.seeds import generator
 from worker.order import CheckedModel, ModelCheckOrder
+
+_MODEL: Final = "model"
+_UPLOADED: Final = {
+    "safetensors": "a safetensors file",
+    "torch": "a PyTorch state dict",
+    "huggingface": "a model folder",
+    "onnx": "an ONNX file",
+}
 
 
 def check_model(order: ModelCheckOrder, folder: Path) -> CheckedModel:
-    """What it is, and a folder of its own, written anew."""
+    """What it is, and a folder of its own. Raises an EngineError that says what is wrong."""
+    found = _read(order, folder)
+    with memory_errors():
+        if isinstance(found, FoundGraph):
+            return _check_graph(order, found, folder)
+        return _check_weights(order, found, folder)
+
+
+def _read(order: ModelCheckOrder, folder: Path) -> Upload | FoundGraph:
+    path = folder / order.source
+    match order.format:
+        case "safetensors":
+            return read_safetensors(path)
+        case "torch":
+            return read_torch(path)
+        case "huggingface":
+            return read_folder_zip(path, folder)
+        case "onnx":
+            return FoundGraph(path, Described())
+        case _:
+            assert_never(order.format)
+
+
+def _check_weights(order: ModelCheckOrder, upload: Upload, folder: Path) -> CheckedModel:
+    config = config_of(_asked(order), upload.described, upload.tensors)
+    module, notes = fit(config, upload.tensors)
+    save_folder(module, config, folder / _MODEL, _card(order, config))
+    reloaded = load_any(folder / _MODEL)
+    draw = generator(0, "intake inputs")
+    inputs = torch.randn(2, *config.input_size, generator=draw)
+    with torch.inference_mode():
+        before, after = module(inputs), reloaded.module(inputs)
+    if not bool(torch.isfinite(after).all()):
+        raise InvalidModel("its output for noise is not finite")
+    if not torch.equal(before, after):
+        raise InvalidModel("it answers differently once saved and loaded again")
+    return _checked(reloaded, (*upload.notes, *notes))
+
+
+def _check_graph(order: ModelCheckOrder, found: FoundGraph, folder: Path) -> CheckedModel:
+    graph = read_onnx(found.path)
+    content, config, notes = check_graph(graph, _asked(order), found.described)
+    save_graph(content, config, folder / _MODEL, _card(order, config))
+    return _checked(load_any(folder / _MODEL), notes)
+
+
+def _asked(order: ModelCheckOrder) -> Described:
     normalisation = order.normalisation
-    assert order.architecture is not None
-    assert order.classes is not None
-    assert order.input_size is not None
-    assert normalisation is not None
-    config = ModelConfig(
+    return Described(
         architecture=order.architecture,
         options=order.options,
         classes=order.classes,
         input_size=order.input_size,
-        mean=normalisation.mean,
-        std=normalisation.std,
+        mean=None if normalisation is None else normalisation.mean,
+        std=None if normalisation is None else normalisation.std,
         labels=order.labels,
     )
-    module = build(config).eval()
-    load_weights(module, folder / order.source)
-    card = f"# {order.name}\n\nUploaded weights of `{order.architecture}`.\n"
-    save_folder(module, config, folder / "model", card)
-    reloaded = load_folder(folder / "model")
-    with torch.inference_mode():
-        logits = reloaded.module(torch.zeros(1, *config.input_size))
-    if not bool(torch.isfinite(logits).all()):
-        raise InvalidModel("the output for an input of zeros is not finite")
+
+
+def _card(order: ModelCheckOrder, config: ModelConfig) -> str:
+    what = "" if is_graph(config) else f", weights of `{config.architecture}`"
+    name = " ".join(order.name.split())
+    return f"# {name}\n\nUploaded as {_UPLOADED[order.format]}{what}.\n"
+
+
+def _checked(loaded: LoadedModel, notes: tuple[str, ...]) -> CheckedModel:
+    config = loaded.config
     return CheckedModel(
-        folder="model",
-        form="weights",
+        folder=_MODEL,
+        form="graph" if is_graph(config) else "weights",
         architecture=config.architecture,
-        options=order.options,
+        options=dict(config.options),
         classes=config.classes,
         input_size=config.input_size,
-        normalisation=normalisation,
+        normalisation=Normalisation(mean=config.mean, std=config.std),
         labels=config.labels,
-        notes=(),
-        parameters=parameters(reloaded.module),
-        macs=macs(reloaded.module, config.input_size),
+        notes=notes,
+        parameters=parameters(loaded.module),
+        macs=macs(loaded.module, config.input_size),
     )

@@ -1,0 +1,55 @@
+"""Uploaded tensors become a model: names and shapes first, then values."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from worker.engine.errors import InvalidModel, memory_errors
+from worker.engine.intake.names import without_prefix
+from worker.engine.intake.upload import shown
+from worker.engine.models.config import ModelConfig
+from worker.engine.models.folder import build, describe_mismatch, expected_shapes
+
+
+def fit(config: ModelConfig, tensors: Mapping[str, Tensor]) -> tuple[nn.Module, tuple[str, ...]]:
+    """The module with these weights, in float32 and evaluation mode, and notes on what was done.
+
+    Nothing is copied before every shape is right, so that tensors may claim what they like.
+    Raises `InvalidModel` with what is missing, unexpected or of another shape.
+    """
+    wanted = expected_shapes(config)
+    renamed, prefix = without_prefix(tensors, wanted)
+    found = {name: tuple(tensor.shape) for name, tensor in renamed.items()}
+    mismatch = describe_mismatch(found, wanted)
+    if mismatch:
+        raise InvalidModel(f"the weights do not fit the architecture: {mismatch}")
+    notes = [f"the prefix {prefix!r} was taken off every name"] if prefix else []
+    with memory_errors():
+        module = build(config).eval()
+        notes += _fill(module, renamed)
+    return module, tuple(notes)
+
+
+@torch.no_grad()
+def _fill(module: nn.Module, tensors: Mapping[str, Tensor]) -> list[str]:
+    converted: dict[torch.dtype, list[str]] = {}
+    for name, target in module.state_dict().items():
+        source = tensors.get(name)
+        if source is None:  # a counter of batch norm, see `describe_mismatch`
+            continue
+        if source.is_floating_point() != target.is_floating_point() or source.is_complex():
+            raise InvalidModel(
+                f"{name} holds {_plain(source.dtype)}, the architecture {_plain(target.dtype)}"
+            )
+        if source.dtype != target.dtype:
+            converted.setdefault(source.dtype, []).append(name)
+        target.copy_(source)
+    return [
+        f"{len(names)} tensors were converted from {_plain(dtype)}: {shown(names, 3)}"
+        for dtype, names in converted.items()
+    ]
+
+
+def _plain(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
