@@ -7,6 +7,7 @@ from fastapi import APIRouter
 
 from service.api.deps import Reader, ServicesDep, problems
 from service.api.schemas import worker_read
+from service.contract.layers import LAYERS_OF
 from service.contract.system import CapabilitiesRead, QueueRead, WorkerCapabilities, WorkerRead
 from service.contract.wire import Page
 from service.store.jobs import JobStore
@@ -40,6 +41,7 @@ def merged(workers: list[WorkerCapabilities]) -> CapabilitiesRead:
         kinds=_all(worker.kinds for worker in workers),
         architectures={name: tuple(sorted(taken)) for name, taken in sorted(options.items())},
         losses=_all(worker.losses for worker in workers),
+        layers={name: layers for name, layers in LAYERS_OF.items() if name in options},
         runtimes=_all(worker.runtimes for worker in workers),
         datasets=_all(worker.datasets for worker in workers),
         devices=_all([worker.device_name] for worker in workers),

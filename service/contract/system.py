@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from service.contract.base import Contract, JobId, Time
+from service.contract.layers import FeatureLayers
 from service.contract.lifecycle import JobStatus
 
 Health = Literal["up", "down"]
@@ -70,6 +71,9 @@ class CapabilitiesRead(Contract):
     kinds: tuple[str, ...] = Field(description="Kinds of job.")
     architectures: dict[str, tuple[str, ...]] = Field(description="Options, by architecture.")
     losses: tuple[str, ...] = Field(description="Distillation losses.")
+    layers: dict[str, FeatureLayers] = Field(
+        description="Layers that losses of features can read, by built-in architecture."
+    )
     runtimes: tuple[str, ...] = Field(description="Runtimes of benchmarks.")
     datasets: tuple[str, ...] = Field(description="Built-in datasets.")
     devices: tuple[str, ...] = Field(description="Names of the devices.")

@@ -3,8 +3,11 @@
 import dataclasses
 from typing import get_args
 
+import torch
+
 from service.contract import catalog, job_errors
 from service.contract.benchmark import LatencyResult, Runtime
+from service.contract.layers import LAYERS_OF
 from service.contract.losses import AnyLoss, FeatureLossBase, LossBase
 from service.contract.specs import JobKind
 from service.contract.training import Environment, TrainingSpec
@@ -13,6 +16,7 @@ from worker.engine.data.builtin import BUILTIN
 from worker.engine.device import Environment as EngineEnvironment
 from worker.engine.distill.losses import LOSSES, FeatureLoss, default_options
 from worker.engine.measure.runtimes import RUNTIMES
+from worker.engine.models.features import layer_candidates
 from worker.engine.models.registry import ARCHITECTURES
 from worker.engine.train.settings import FitOptions, Settings
 
@@ -34,6 +38,15 @@ def test_losses_agree() -> None:
         assert (shared is FeatureLossBase) == isinstance(LOSSES[made.name], FeatureLoss)
         own = made.model_dump(exclude={"name", *shared.model_fields})
         assert own == default_options(made.name), made.name
+
+
+def test_layers_are_those_that_the_engine_finds() -> None:
+    assert set(catalog.ARCHITECTURES) == set(LAYERS_OF)
+    for name, layers in LAYERS_OF.items():
+        model = ARCHITECTURES[name].build(10, (3, 32, 32))
+        found = layer_candidates(model, torch.zeros(1, 3, 32, 32))
+        assert tuple(layer.name for layer in found if layer.is_stage) == layers.stages
+        assert set(layers.blocks) <= {layer.name for layer in found}
 
 
 def test_builtin_datasets_are_what_the_contract_says_of_them() -> None:
