@@ -4,6 +4,7 @@
     ├── InvalidModel        InvalidDataset        InvalidCheckpoint
     ├── IncompatibleModels  IncompatibleDataset
     ├── NotTrainable        NotExportable         UnsupportedDevice
+    ├── NotPrunable         TargetNotReached
     └── OutOfMemory         Diverged              DiskFull
 
 `Stopped` stands apart: it is what a caller asked for, not a failure.
@@ -49,6 +50,14 @@ class IncompatibleDataset(EngineError):
 
 class NotTrainable(EngineError):
     code = "not_trainable"
+
+
+class NotPrunable(EngineError):
+    code = "not_prunable"
+
+
+class TargetNotReached(EngineError):
+    code = "target_not_reached"
 
 
 class NotExportable(EngineError):

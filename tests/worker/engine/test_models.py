@@ -64,7 +64,7 @@ def test_a_perceptron_takes_any_shape() -> None:
 
 def test_the_shortcut_takes_every_second_pixel_and_pads_channels_on_both_sides() -> None:
     x = torch.arange(2 * 16).reshape(1, 2, 4, 4).float() + 1
-    out = Shortcut(extra_channels=2, stride=2)(x)
+    out = Shortcut(channels=2, width=4, stride=2)(x)
     assert out.shape == (1, 4, 2, 2)
     assert out[0, 0].count_nonzero() == 0
     assert out[0, 3].count_nonzero() == 0

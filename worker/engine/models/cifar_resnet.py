@@ -5,6 +5,8 @@ pixel, channels padded with zeros on both sides, no parameters.
 Shapes: B batch, C channels, H height, W width, K classes.
 """
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -12,17 +14,36 @@ DEPTHS = (8, 14, 20, 32, 44, 56, 110)
 
 
 class Shortcut(nn.Module):
-    """Option A: subsample by `stride` and pad channels with zeros, half before and half after."""
+    """Option A: subsample by `stride` and pad channels with zeros, half before and half after.
 
-    def __init__(self, extra_channels: int, stride: int) -> None:
+    `sources` says for each output channel which input channel it shows, -1 for none. Pruning
+    changes it on either side; it is no part of the state, so that checkpoints stay as they are.
+    """
+
+    def __init__(self, channels: int, width: int, stride: int) -> None:
         super().__init__()
-        self.before = extra_channels // 2
-        self.after = extra_channels - self.before
-        self.stride = stride
+        self.stride, self.channels = stride, channels
+        before = (width - channels) // 2
+        self.sources = [-1] * before + list(range(channels)) + [-1] * (width - channels - before)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         sampled_BCHW = x_BCHW[:, :, :: self.stride, :: self.stride]
-        return F.pad(sampled_BCHW, (0, 0, 0, 0, self.before, self.after))
+        before = next((i for i, source in enumerate(self.sources) if source >= 0), 0)
+        after = len(self.sources) - before - self.channels
+        if self.sources[before : before + self.channels] == list(range(self.channels)):
+            return F.pad(sampled_BCHW, (0, 0, 0, 0, before, after))
+        with_zero_BCHW = F.pad(sampled_BCHW, (0, 0, 0, 0, 0, 1))
+        return with_zero_BCHW[:, [s if s >= 0 else self.channels for s in self.sources]]
+
+    def keep_inputs(self, kept: Sequence[int]) -> None:
+        """Only the channels `kept` will come; outputs that showed others show zero."""
+        renumbered = {old: new for new, old in enumerate(kept)}
+        self.sources = [renumbered.get(source, -1) for source in self.sources]
+        self.channels = len(kept)
+
+    def keep_outputs(self, kept: Sequence[int]) -> None:
+        """Give the channels `kept` alone."""
+        self.sources = [self.sources[channel] for channel in kept]
 
 
 class BasicBlock(nn.Module):
@@ -35,7 +56,7 @@ class BasicBlock(nn.Module):
         self.conv2 = _conv(width, width, 1)
         self.bn2 = nn.BatchNorm2d(width)
         is_identity = stride == 1 and channels == width
-        self.shortcut = nn.Identity() if is_identity else Shortcut(width - channels, stride)
+        self.shortcut = nn.Identity() if is_identity else Shortcut(channels, width, stride)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         hidden_BCHW = F.relu(self.bn1(self.conv1(x_BCHW)))

@@ -10,6 +10,7 @@ from torch.overrides import TorchFunctionMode
 from worker.engine.errors import EngineError, InvalidModel
 from worker.engine.models import registry
 from worker.engine.models.config import ModelConfig
+from worker.engine.prune.cuts import apply_cuts, cuts_of
 
 _MOST_PARAMETERS: Final = 2_000_000_000  # 8 GB of weights, and three times that to train
 _SHOWN_CHARACTERS: Final = 300
@@ -17,6 +18,8 @@ _SHOWN_CHARACTERS: Final = 300
 
 def build(config: ModelConfig) -> nn.Module:
     """The architecture with fresh weights from torch's global generator, in training mode.
+
+    Channels that `config.compression` says were cut are cut again.
 
     Raises `InvalidModel` for an unknown architecture or option, an input that it cannot take, or
     more parameters than two billion; nothing was allocated then.
@@ -83,7 +86,10 @@ def _construct(config: ModelConfig) -> nn.Module:
     foreign = sorted(set(config.options) - architecture.options)
     if foreign:
         raise InvalidModel(f"{config.architecture} takes no option {', '.join(foreign)}")
-    return architecture.build(config.classes, config.input_size, **config.options)
+    module = architecture.build(config.classes, config.input_size, **config.options)
+    for cuts in cuts_of(config.compression):
+        apply_cuts(module, cuts)
+    return module
 
 
 def _said(error: Exception) -> str:

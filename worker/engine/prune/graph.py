@@ -1,0 +1,230 @@
+"""Which channels of a network stand or fall together.
+
+torch-pruning's dependency graph (Fang et al. 2023, arXiv:2301.12900) is asked for the couplings;
+what comes out here are plain values by tensor name, all in the numbering of the whole network, so
+that one graph serves any number of plans.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import lcm
+from typing import Any, Final, Literal
+
+import torch
+import torch_pruning as tp
+from torch import Tensor, nn
+
+from worker.engine.errors import NotPrunable
+from worker.engine.prune.attention import Attention, find_attention
+from worker.engine.prune.cuts import ChannelMap
+
+Role = Literal["output", "input", "norm", "other"]
+_OPS: Final = tp.ops.OPTYPE
+
+
+@dataclass(frozen=True)
+class Member:
+    """A place that loses `indices` of `axis` (see `cuts.Place`) as the roots at `roots` go.
+
+    `role` says what a slice of the tensor is: a filter, the column of an input, a norm's scale.
+    """
+
+    name: str
+    axis: int | str
+    size: int
+    indices: Tensor
+    roots: Tensor
+    role: Role
+
+
+@dataclass(frozen=True)
+class Group:
+    """Channels that are removed together with all that depends on them.
+
+    `units` [U, R] are the smallest removable sets of root channels: one channel; one of each
+    block where convolutions or norms are grouped; one attention head. `name` is a layer's.
+    `exact` says that removing a unit equals zeroing it: no norm over channels sees the rest.
+    """
+
+    name: str
+    units: Tensor
+    members: tuple[Member, ...]
+    exact: bool = True
+    is_attention: bool = False
+
+    @property
+    def size(self) -> int:
+        """Number of units."""
+        return len(self.units)
+
+    @cached_property
+    def layers(self) -> tuple[str, ...]:
+        """The layers that lose outputs, the first one giving the group its name."""
+        owners = (m.name.rpartition(".")[0] for m in self.members if m.role == "output")
+        return tuple(dict.fromkeys((self.name, *owners)))
+
+
+def dependencies(module: nn.Module, example: Tensor, ignored: frozenset[str]) -> tuple[Group, ...]:
+    """The groups of `module`, in the order of its layers, none with a layer named in `ignored`.
+
+    `module` is changed (gradients are switched on): pass a copy. The classifier is in no group.
+    """
+    attention = find_attention(module)
+    inner = {name for block in attention for name in block.inner}
+    graph = _traced(module, example)
+    names = {layer: name for name, layer in module.named_modules()}
+    types = [tp.ops.TORCH_CONV, tp.ops.TORCH_LINEAR]
+    groups = []
+    for found in graph.get_all_groups(ignored_layers=[], root_module_types=types):
+        group = _group(graph, found, names, inner)
+        if group is not None:
+            groups.append(group)
+    groups += [_heads(module, block) for block in attention]
+    order = {name: number for number, name in enumerate(names.values())}
+    named = [replace(g, name=min(g.layers, key=lambda name: order[name])) for g in groups]
+    return tuple(
+        group
+        for group in sorted(named, key=lambda group: order[group.name])
+        if group.size > 1 and not ignored.intersection(group.layers)
+    )
+
+
+def _traced(module: nn.Module, example: Tensor) -> Any:
+    for parameter in module.parameters():
+        parameter.requires_grad_(parameter.is_floating_point())
+    maps = {type(layer) for layer in module.modules() if isinstance(layer, ChannelMap)}
+    try:
+        with torch.enable_grad():
+            return tp.DependencyGraph().build_dependency(
+                module.eval(),
+                example,
+                forward_fn=lambda network, inputs: network(inputs),
+                customized_pruners={kind: _MapPruner() for kind in maps},
+                verbose=False,
+            )
+    # The library documents no errors, and follows networks that nobody has seen.
+    except Exception as error:
+        raise NotPrunable(
+            f"cannot trace the network: {type(error).__name__}: {error}",
+            hint="Prune it with `unstructured`, or choose another architecture.",
+        ) from error
+
+
+class _MapPruner(tp.BasePruningFunc):  # type: ignore[misc]  # the library has no types
+    """Tells the graph that a channel map's two sides are independent of one another."""
+
+    def prune_out_channels(self, layer: nn.Module, idxs: Sequence[int]) -> nn.Module:
+        return layer
+
+    def prune_in_channels(self, layer: nn.Module, idxs: Sequence[int]) -> nn.Module:
+        return layer
+
+    def get_out_channels(self, layer: ChannelMap) -> int:
+        return len(layer.sources)
+
+    def get_in_channels(self, layer: ChannelMap) -> int:
+        return layer.channels
+
+
+def _group(graph: Any, found: Any, names: dict[Any, str], inner: set[str]) -> Group | None:
+    """None for channels that must stay: outputs, and what is not understood."""
+    root = found[0].dep.target.module
+    members: list[Member] = []
+    blocks, exact = 1, True
+    for item in found:
+        node, layer = item.dep.target, item.dep.target.module
+        is_output = graph.is_out_channel_pruning_fn(item.dep.handler)
+        known = graph._param_to_name if isinstance(layer, nn.Parameter) else names
+        name = known.get(layer)
+        ends = not node.outputs and is_output
+        if node.type in (_OPS.OUTPUT, _OPS.MHA, _OPS.LSTM) or (ends and name is not None):
+            return None
+        if name is None:
+            continue  # an operation without weights
+        if (f"{name}:{'out' if is_output else 'in'}") in inner or None in item.root_idxs:
+            return None
+        blocks = lcm(blocks, _blocks(layer, node.type))
+        exact = exact and node.type not in (_OPS.LN, _OPS.GN)
+        places = _places(node, layer, name, is_output)
+        members += _members(places, item.idxs, item.root_idxs)
+    channels = len(found[0].idxs)
+    if not members or channels % blocks or channels < 2 * blocks:
+        return None
+    units = torch.arange(channels).reshape(blocks, -1).T.contiguous()
+    return Group(names[root], units, tuple(members), exact)
+
+
+def _blocks(layer: Any, kind: Any) -> int:
+    """How many blocks of channels must stay equally wide."""
+    if kind == _OPS.CONV:
+        return int(layer.groups)
+    return int(layer.num_groups) if kind == _OPS.GN else 1
+
+
+@dataclass(frozen=True)
+class _Place:
+    name: str
+    axis: int | str
+    size: int
+    role: Role
+
+
+def _places(node: Any, layer: Any, name: str, is_output: bool) -> Iterator[_Place]:
+    """What of a layer's tensors goes with its channels."""
+    match node.type:
+        case _OPS.CONV:
+            axis = int(is_output == layer.transposed)
+            role: Role = "output" if is_output else "input"
+            yield _Place(f"{name}.weight", axis, layer.weight.shape[axis], role)
+        case _OPS.DEPTHWISE_CONV:
+            yield _Place(f"{name}.weight", 0, layer.weight.shape[0], "output")
+        case _OPS.LINEAR:
+            axis = int(not is_output)
+            role = "output" if is_output else "input"
+            yield _Place(f"{name}.weight", axis, layer.weight.shape[axis], role)
+        case _OPS.BN | _OPS.IN | _OPS.LN | _OPS.GN | _OPS.PRELU:
+            for tensor in ("weight", "running_mean", "running_var"):
+                value = getattr(layer, tensor, None)
+                if value is not None and value.ndim == 1 and len(value) > 1:
+                    role = "norm" if tensor == "weight" and node.type != _OPS.PRELU else "other"
+                    yield _Place(f"{name}.{tensor}", 0, len(value), role)
+        case _OPS.EMBED:
+            yield _Place(f"{name}.weight", 1, layer.embedding_dim, "other")
+        case _OPS.PARAMETER:
+            last = node.pruning_dim % layer.ndim
+            yield _Place(name, last, layer.shape[last], "other")
+            return
+        case _OPS.CUSTOMIZED:
+            side = "out" if is_output else "in"
+            yield _Place(name, side, len(layer.sources) if is_output else layer.channels, "other")
+            return
+        case _:
+            return
+    if getattr(layer, "bias", None) is not None and (
+        is_output or node.type not in (_OPS.CONV, _OPS.LINEAR)
+    ):
+        yield _Place(f"{name}.bias", 0, len(layer.bias), "other")
+
+
+def _members(places: Iterator[_Place], indices: list[int], roots: list[int]) -> Iterator[Member]:
+    at, root = torch.tensor(indices), torch.tensor(roots)
+    for place in places:
+        # A grouped convolution has the columns of one block, which stand for all blocks.
+        here = at < place.size
+        yield Member(place.name, place.axis, place.size, at[here], root[here], place.role)
+
+
+def _heads(module: nn.Module, block: Attention) -> Group:
+    """The heads of one attention as a group: queries, keys, values, and what reads them."""
+    width = block.heads * block.head_size
+    roots = torch.arange(width)
+    units = roots.reshape(block.heads, block.head_size)
+    members = []
+    for name, axis, copies, role in block.places(module):
+        indices = torch.arange(width * copies)
+        members.append(Member(name, axis, width * copies, indices, indices % width, role))
+    heads = torch.arange(block.heads)
+    for name, where in block.per_head(module):
+        members.append(Member(name, where, block.heads, heads, heads * block.head_size, "other"))
+    return Group(block.name, units, tuple(members), is_attention=True)
