@@ -11,6 +11,7 @@ from worker.engine.models.architecture import Architecture, Family
 from worker.engine.models.cifar_resnet import DEPTHS, cifar_resnet
 from worker.engine.models.cnn import cnn_simple, cnn_student, cnn_teacher
 from worker.engine.models.mlp import mlp
+from worker.engine.models.plugins import packages
 
 ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     "cnn_teacher": Architecture(cnn_teacher),
@@ -33,11 +34,18 @@ def _torchvision() -> Family:
     return torchvision_family
 
 
+def _transformers() -> Family:
+    from worker.engine.models import transformers_family
+
+    return transformers_family
+
+
 # Each is imported when one of its models is asked for: its library takes seconds. A library that
 # is not installed leaves its family out.
 FAMILIES: Final[Mapping[str, Callable[[], Family]]] = {
     "timm": _timm,
     "torchvision": _torchvision,
+    "transformers": _transformers,
 }
 
 
@@ -51,7 +59,7 @@ def find(name: str) -> Architecture:
         if family is None:
             raise InvalidModel(
                 f"unknown architecture {name!r}: nothing here brings {family_name!r}",
-                "Start a worker that has it installed.",
+                "Start a worker that has the package installed.",
             )
         found = family.find(own_name)
         known = [] if found else list(family.options_by_name())
@@ -65,7 +73,7 @@ def find(name: str) -> Architecture:
 def options_by_name() -> dict[str, frozenset[str]]:
     """The options of every architecture there is. Imports the library of every family."""
     known = {name: architecture.options for name, architecture in ARCHITECTURES.items()}
-    for family_name in FAMILIES:
+    for family_name in dict.fromkeys((*FAMILIES, *packages())):
         family = _family(family_name)
         if family is not None:
             for name, options in family.options_by_name().items():
@@ -73,7 +81,12 @@ def options_by_name() -> dict[str, frozenset[str]]:
     return known
 
 
+def left_out() -> dict[str, str]:
+    """Packages that bring architectures which cannot be loaded, and why."""
+    return {name: each.error for name, each in packages().items() if each.error is not None}
+
+
 def _family(name: str) -> Family | None:
-    if name not in FAMILIES or find_spec(name) is None:
-        return None
-    return FAMILIES[name]()
+    if name not in FAMILIES:
+        return packages().get(name)
+    return FAMILIES[name]() if find_spec(name) else None
