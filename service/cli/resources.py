@@ -1,4 +1,4 @@
-"""`modelpress models …`, `modelpress datasets …`, `modelpress report JOB`."""
+"""`modelpress models …`, `modelpress report JOB`."""
 
 import json
 from itertools import islice
@@ -11,13 +11,11 @@ from service.cli.connect import connect
 from service.cli.console import REFUSED, AsJson, age, complain, show_json, show_table, size
 from service.client.jobs import ReportFormat
 from service.contract.base import CheckStatus
-from service.contract.datasets import DatasetFormat
 from service.contract.job_errors import JobError
 
 N = TypeVar("N", int, float)
 
 models = typer.Typer(help="Upload, download and list models.", no_args_is_help=True)
-datasets = typer.Typer(help="Upload and list datasets.", no_args_is_help=True)
 
 Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
 Name = Annotated[str | None, typer.Option(help="What to call it; by default as the file.")]
@@ -63,7 +61,7 @@ def push_model(
         show_json(model.data)
     else:
         typer.echo(f"{model.id} {model.data.status}")
-    _refuse_rejected(model.data.status, model.data.error)
+    refuse_rejected(model.data.status, model.data.error)
 
 
 @models.command("pull")
@@ -120,61 +118,6 @@ def show_model(
         show_json(client.models.get(model_id).lineage())
 
 
-@datasets.command("push")
-def push_dataset(
-    context: typer.Context,
-    path: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="An .npz or .zip.")],
-    format_name: Annotated[
-        DatasetFormat | None, typer.Option("--format", help="By default from the suffix.")
-    ] = None,
-    validation_share: Annotated[
-        float | None, typer.Option(help="Cut from train if there is no validation split.")
-    ] = None,
-    image_size: Annotated[int | None, typer.Option(help="Side to resize images to.")] = None,
-    name: Name = None,
-    as_json: AsJson = False,
-) -> None:
-    """Upload data and register it as a dataset."""
-    with connect(context) as client:
-        try:
-            dataset = client.datasets.register(
-                path,
-                format=format_name,
-                name=name,
-                validation_share=validation_share,
-                image_size=image_size,
-            )
-        except ValueError as error:  # an unknown suffix
-            raise typer.BadParameter(str(error)) from error
-    if as_json:
-        show_json(dataset.data)
-    else:
-        typer.echo(f"{dataset.id} {dataset.data.status}")
-    _refuse_rejected(dataset.data.status, dataset.data.error)
-
-
-@datasets.command("list")
-def list_datasets(context: typer.Context, limit: Limit = 20, as_json: AsJson = False) -> None:
-    """List datasets, newest first."""
-    with connect(context) as client:
-        found = [dataset.data for dataset in islice(client.datasets.list(), limit)]
-    if as_json:
-        show_json(found)
-        return
-    rows = (
-        (
-            dataset.id,
-            dataset.status,
-            "" if dataset.classes is None else str(dataset.classes),
-            size(dataset.bytes),
-            dataset.name,
-            age(dataset.created_at),
-        )
-        for dataset in found
-    )
-    show_table(("Dataset", "Status", "Classes", "Size", "Name", "Created"), rows)
-
-
 def report(
     context: typer.Context,
     job_id: Annotated[str, typer.Argument(metavar="JOB", help="Id of the job: job_…")],
@@ -210,7 +153,8 @@ def _options(text: str | None) -> dict[str, Any] | None:
     return given
 
 
-def _refuse_rejected(status: CheckStatus, error: JobError | None) -> None:
+def refuse_rejected(status: CheckStatus, error: JobError | None) -> None:
+    """Say why a worker did not take it, and exit."""
     if status == "rejected":
         assert error is not None
         complain(f"rejected ({error.code}): {error.message}. {error.hint or ''}".rstrip())

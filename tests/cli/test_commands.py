@@ -80,7 +80,7 @@ def commands() -> list[str]:
         "keys list", "keys revoke", "jobs submit", "jobs list", "jobs show", "jobs watch",
         "jobs cancel", "jobs pause", "jobs resume", "jobs retry", "jobs logs", "jobs delete",
         "models push", "models pull", "models list", "models show", "datasets push",
-        "datasets list", "report",
+        "datasets list", "datasets show", "report",
     ]  # fmt: skip
 
 

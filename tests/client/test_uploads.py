@@ -151,6 +151,6 @@ def test_registering_uploads_and_waits_for_the_check(tmp_path: Path) -> None:
 
 def test_a_dataset_of_unknown_format_is_refused_before_it_is_sent(tmp_path: Path) -> None:
     client, service = serve()
-    with pytest.raises(ValueError, match=r"\.npz or \.zip"):
+    with pytest.raises(ValueError, match=r"\.npz, \.zip"):
         client.datasets.register(tmp_path / "data.tar")
     assert service.requests == []

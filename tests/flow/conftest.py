@@ -17,8 +17,10 @@ def stack() -> Iterator[Stack]:
     # A short path: unix sockets have no room for pytest's.
     folder = Path(tempfile.mkdtemp(prefix="mp-"))
     try:
-        with Stack(folder, port=0) as running:
-            yield running
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("MODELPRESS_SOURCES", f"shared=file://{folder}/shared")
+            with Stack(folder, port=0) as running:
+                yield running
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
