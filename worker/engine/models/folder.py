@@ -16,6 +16,7 @@ from worker.engine.models.construct import build as build  # asked for with the 
 from worker.engine.models.construct import expected_shapes as expected_shapes
 from worker.engine.models.graph import ARCHITECTURE as GRAPH_ARCHITECTURE
 from worker.engine.models.graph import GRAPH, load_graph
+from worker.engine.prune.sparse_file import SPARSE_WEIGHTS, load_sparse
 
 CONFIG: Final = "config.json"
 WEIGHTS: Final = "model.safetensors"
@@ -57,13 +58,15 @@ def save_graph(content: bytes, config: ModelConfig, folder: Path, card: str) -> 
 def load_folder(folder: Path) -> LoadedModel:
     """Rebuild a saved model, its weights equal to the saved ones bit for bit.
 
+    Without model.safetensors the weights are those of model.sparse.safetensors.
     Raises `NotTrainable` for a runtime graph, which has no weights to go on from.
     """
     config = read_config(folder)
     if is_graph(config):
         raise NotTrainable("it is a runtime graph, which can be run but not rebuilt or trained")
     module = build(config)
-    load_weights(module, folder / WEIGHTS)
+    dense = folder / WEIGHTS
+    load_weights(module, dense if dense.exists() else folder / SPARSE_WEIGHTS)
     return LoadedModel(module.eval(), config)
 
 
@@ -96,13 +99,13 @@ def weights_path(folder: Path) -> Path:
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
-    """Fill `module` from a safetensors file whose names and shapes must all match.
+    """Fill `module` from a weights file, dense or sparse; names and shapes must all match.
 
     Only batch norm's step counters may be absent. Raises `InvalidModel` with what did not match,
     or where a weight is not finite; `module` is then half-filled and worthless.
     """
     try:
-        tensors = load_file(path)
+        tensors = load_sparse(path) if path.name == SPARSE_WEIGHTS else load_file(path)
     except (OSError, SafetensorError) as error:
         raise InvalidModel(f"cannot read the weights: {error}") from error
     current = module.state_dict()
