@@ -10,12 +10,11 @@ from service.api.deps import After, Limit, Reader, ServicesDep, Writer, problems
 from service.api.prefer import settled, wait_seconds
 from service.api.resources import name_of, uploaded
 from service.api.schemas import model_read, page
-from service.contract.models import LineageRead, ModelCreate, ModelRead
-from service.contract.normalisation import Normalisation
+from service.contract.models import LineageRead, ModelCreate, ModelRead, SourceFormat
 from service.contract.wire import Page
 from service.errors import Clash, Invalid, Missing
 from service.folder_zip import FolderZip
-from service.peek import check_weights
+from service.peek import format_of
 from service.services import Services
 from service.store.models import ModelStore
 from service.store.tables import ModelRow
@@ -41,7 +40,7 @@ _FILE_OF: Final[dict[str, str]] = {
     "",
     name="register_model",
     status_code=202,
-    summary="Register uploaded weights",
+    summary="Register uploaded weights, or a graph",
     responses={201: {"description": "`ready` within the wait."}, **problems(404, 409, 413, 415)},
 )
 async def register_model(
@@ -68,32 +67,41 @@ async def register_model(
 
 
 def _register(services: Services, project: str, asked: ModelCreate) -> ModelRead:
-    if asked.architecture is None or asked.input_size is None or asked.classes is None:
-        raise Invalid.at("#/architecture", "bare weights need architecture, classes, input_size")
-    channels = asked.input_size[0]
-    normalisation = asked.normalisation or Normalisation(
-        mean=(0.0,) * channels, std=(1.0,) * channels
-    )
-    if not len(normalisation.mean) == len(normalisation.std) == channels:
-        raise Invalid.at("#/normalisation", f"needs {channels} values each, one per channel")
-    if asked.labels is not None and len(asked.labels) != asked.classes:
-        raise Invalid.at("#/labels", f"must name all {asked.classes} classes")
     with services.database.read() as session:
         file = uploaded(session, project, asked.file)
-    check_weights(file.bytes, lambda start, end: services.blobs.open(file.sha256, start, end))
+    found = format_of(file.bytes, lambda start, end: services.blobs.open(file.sha256, start, end))
+    _check_said(asked, found)
+    normalisation = asked.normalisation
     model = NewModel(
         name=name_of(asked.name, asked.file),
         architecture=asked.architecture,
         options=asked.options,
         classes=asked.classes,
-        input_size=tuple(asked.input_size),
-        normalisation=normalisation.model_dump(mode="json"),
+        input_size=None if asked.input_size is None else tuple(asked.input_size),
+        normalisation=None if normalisation is None else normalisation.model_dump(mode="json"),
         labels=asked.labels,
-        source="safetensors",
+        form="graph" if found == "onnx" else "weights",
+        source=found,
         source_sha256=file.sha256,
     )
     with services.database.transaction() as session:
         return model_read(ModelStore(session).add(project, model))
+
+
+def _check_said(asked: ModelCreate, found: SourceFormat) -> None:
+    """What is missing or contradicts itself; a worker holds the rest against the content."""
+    if asked.architecture is None and found in ("safetensors", "torch"):
+        raise Invalid.at("#/architecture", "bare weights need the name of their architecture")
+    if found == "onnx" and (asked.architecture is not None or asked.options):
+        raise Invalid.at("#/architecture", "a graph is taken as it is, without an architecture")
+    normalisation = asked.normalisation
+    if normalisation is not None:
+        channels = asked.input_size[0] if asked.input_size else len(normalisation.mean)
+        if not len(normalisation.mean) == len(normalisation.std) == channels:
+            raise Invalid.at("#/normalisation", f"needs {channels} values each, one per channel")
+    classes = asked.classes
+    if asked.labels is not None and classes is not None and len(asked.labels) != classes:
+        raise Invalid.at("#/labels", f"must name all {classes} classes")
 
 
 def _read_again(services: Services, model_id: str) -> ModelRead:

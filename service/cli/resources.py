@@ -25,42 +25,55 @@ Name = Annotated[str | None, typer.Option(help="What to call it; by default as t
 def push_model(
     context: typer.Context,
     path: Annotated[
-        Path, typer.Argument(exists=True, help="A model folder, or a .safetensors file.")
+        Path,
+        typer.Argument(
+            exists=True, help="A model folder, or a .safetensors, .pt, .onnx or .zip file."
+        ),
     ],
-    architecture: Annotated[str | None, typer.Option(help="For a file: its architecture.")] = None,
-    classes: Annotated[int | None, typer.Option(help="For a file: number of outputs.")] = None,
+    architecture: Annotated[
+        str | None, typer.Option(help="Whose weights they are; .onnx and folders say it.")
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option(help="Number of outputs; by default as in the file.")
+    ] = None,
     input_size: Annotated[
-        str | None, typer.Option(help="For a file: one input's shape, such as 3,32,32.")
+        str | None, typer.Option(help="One input's shape, such as 3,32,32.")
     ] = None,
-    options: Annotated[
-        str | None, typer.Option(help="For a file: architecture options, as JSON.")
+    options: Annotated[str | None, typer.Option(help="Architecture options, as JSON.")] = None,
+    mean: Annotated[str | None, typer.Option(help="Per channel, a,b,c.")] = None,
+    std: Annotated[str | None, typer.Option(help="Per channel, a,b,c.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Names of classes, one a line.")
     ] = None,
-    mean: Annotated[str | None, typer.Option(help="For a file: per channel, a,b,c.")] = None,
-    std: Annotated[str | None, typer.Option(help="For a file: per channel, a,b,c.")] = None,
     name: Name = None,
     as_json: AsJson = False,
 ) -> None:
-    """Upload weights and register them as a model."""
+    """Upload weights or a graph and register it as a model.
+
+    What is not said comes from the file, else from the architecture's defaults.
+    """
     with connect(context) as client:
-        if path.is_dir():
-            model = client.models.register_folder(path, name=name)
-        elif architecture is None or classes is None or input_size is None:
-            raise typer.BadParameter("a file needs --architecture, --classes and --input-size")
-        else:
-            model = client.models.register(
+        register = client.models.register_folder if path.is_dir() else client.models.register
+        try:
+            model = register(
                 path,
                 architecture=architecture,
                 classes=classes,
-                input_size=_numbers(input_size, int),
+                input_size=None if input_size is None else _numbers(input_size, int),
                 options=_options(options),
                 mean=None if mean is None else _numbers(mean, float),
                 std=None if std is None else _numbers(std, float),
+                labels=None if labels is None else labels.read_text("utf-8").splitlines(),
                 name=name,
             )
+        except (FileNotFoundError, ValueError) as error:  # no config.json; a mean without a std
+            raise typer.BadParameter(str(error)) from error
     if as_json:
         show_json(model.data)
     else:
         typer.echo(f"{model.id} {model.data.status}")
+        for note in model.data.notes:
+            typer.echo(f"  {note}")
     refuse_rejected(model.data.status, model.data.error)
 
 

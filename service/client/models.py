@@ -1,19 +1,17 @@
 """Models: registered weights and what jobs made."""
 
-import json
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from service.client.checking import settled
 from service.client.download import OnBytes, download, download_folder
+from service.client.folder import zip_folder
 from service.client.http import Http, read_as
 from service.client.upload import Files
 from service.contract.models import LineageRead, ModelRead
 from service.contract.wire import Page
-
-_WEIGHTS: Final = "model.safetensors"
-_OF_A_FOLDER: Final = ("architecture", "options", "classes", "input_size", "labels")
 
 
 class Model:
@@ -86,9 +84,9 @@ class Models:
         self,
         path: str | Path,
         *,
-        architecture: str,
-        classes: int,
-        input_size: Sequence[int],
+        architecture: str | None = None,
+        classes: int | None = None,
+        input_size: Sequence[int] | None = None,
         options: Mapping[str, Any] | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
@@ -97,16 +95,18 @@ class Models:
         timeout: float = 60.0,
         on_bytes: OnBytes | None = None,
     ) -> Model:
-        """Upload a safetensors file and register it as the weights of `architecture`.
+        """Upload weights or a graph and register it: `.safetensors` or a state dict of
+        `torch.save`, which need an `architecture`; a zip of a Hugging Face folder; `.onnx`.
 
-        `mean` and `std` are per channel, of inputs divided by 255. Returns once a worker has
-        looked inside: `data.status` is then `ready`, or `rejected` with `data.error`; or still
-        `checking` after `timeout` seconds. A job may name it meanwhile.
+        What is not given comes from the file, else from the architecture's defaults. `mean` and
+        `std` are per channel, of inputs divided by 255. Returns once a worker has looked inside:
+        `data.status` is then `ready`, or `rejected` with `data.error`; or still `checking` after
+        `timeout` seconds. A job may name it meanwhile.
         """
         asked = {
             "architecture": architecture,
             "classes": classes,
-            "input_size": list(input_size),
+            "input_size": None if input_size is None else list(input_size),
             "options": None if options is None else dict(options),
             "normalisation": _normalisation(mean, std),
             "labels": None if labels is None else list(labels),
@@ -121,14 +121,19 @@ class Models:
         name: str | None = None,
         timeout: float = 60.0,
         on_bytes: OnBytes | None = None,
+        **said: Any,
     ) -> Model:
-        """Upload a folder that was downloaded or made here; its config.json says what it is."""
+        """Upload a folder that was downloaded here, or that `save_pretrained` or timm's
+        `save_for_hf` wrote; its config.json says what it is. `said` are arguments of `register`,
+        which win over it.
+
+        Raises FileNotFoundError for a folder without config.json.
+        """
         folder = Path(folder)
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        asked = {field: config.get(field) for field in _OF_A_FOLDER}
-        asked["normalisation"] = _normalisation(config.get("mean"), config.get("std"))
-        asked["name"] = name or folder.resolve().name
-        return self._register(folder / _WEIGHTS, asked, timeout, on_bytes)
+        with tempfile.TemporaryDirectory() as scratch:
+            path = zip_folder(folder, Path(scratch) / "folder.zip")
+            name = name or folder.resolve().name
+            return self.register(path, name=name, timeout=timeout, on_bytes=on_bytes, **said)
 
     def _register(
         self, path: Path, asked: dict[str, Any], timeout: float, on_bytes: OnBytes | None

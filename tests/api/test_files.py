@@ -161,10 +161,10 @@ def test_weights_are_registered_and_ready_once_a_worker_accepts_them(service: Se
 @pytest.mark.parametrize(
     ("data", "status"),
     [
-        (b"PK\x03\x04" + bytes(100), 415),
+        (b"PK\x03\x04" + bytes(100), 422),
         (b"\x80\x02}q\x00." + bytes(100), 415),
         (b"short", 422),
-        ((1 << 60).to_bytes(8, "little") + b"{}", 422),
+        ((1 << 60).to_bytes(8, "little") + b"{}", 415),
         (safetensors()[:-1], 422),
         (safetensors() + b"x", 422),
         (safetensors({"w": {"dtype": "F32", "shape": [3], "data_offsets": [0, 8]}}), 422),
@@ -175,7 +175,7 @@ def test_weights_are_registered_and_ready_once_a_worker_accepts_them(service: Se
         (safetensors({"w": {"dtype": "F32", "shape": [2], "data_offsets": 8}}), 422),
         (safetensors({"w": "none"}), 422),
         (safetensors({"__metadata__": {"a": "b"}}, b""), 422),
-        ((100_000).to_bytes(8, "little") + b"[" * 100_000, 422),
+        ((100_000).to_bytes(8, "little") + b"[" * 100_000, 415),
     ],
 )
 def test_weights_that_headers_show_to_be_wrong_are_refused_at_once(

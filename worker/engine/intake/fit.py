@@ -38,7 +38,7 @@ def _fill(module: nn.Module, tensors: Mapping[str, Tensor]) -> list[str]:
         source = tensors.get(name)
         if source is None:  # a counter of batch norm, see `describe_mismatch`
             continue
-        if source.is_floating_point() != target.is_floating_point() or source.is_complex():
+        if not _converts(source, target):
             raise InvalidModel(
                 f"{name} holds {_plain(source.dtype)}, the architecture {_plain(target.dtype)}"
             )
@@ -49,6 +49,16 @@ def _fill(module: nn.Module, tensors: Mapping[str, Tensor]) -> list[str]:
         f"{len(names)} tensors were converted from {_plain(dtype)}: {shown(names, 3)}"
         for dtype, names in converted.items()
     ]
+
+
+def _converts(source: Tensor, target: Tensor) -> bool:
+    """Floats among themselves, integers among themselves, and counters that were cast to floats
+    with everything else. Integers for floats are quantised weights, whose scale is missing."""
+    if source.is_complex():
+        return False
+    if source.is_floating_point() == target.is_floating_point():
+        return True
+    return source.is_floating_point() and bool((source == source.round()).all())
 
 
 def _plain(dtype: torch.dtype) -> str:

@@ -63,7 +63,7 @@ def test_what_timm_saves_says_all_of_itself(
 ) -> None:
     torch.manual_seed(0)
     module = timm.create_model("resnet10t", num_classes=7).eval()
-    save_for_hf(module, tmp_path / "saved", safe_serialization=True)
+    save_for_hf(module, str(tmp_path / "saved"), safe_serialization=True)
     upload = _read(zipped(tmp_path / "saved", top), scratch)
     config = config_of(NOTHING, upload.described, upload.tensors)
     assert (config.architecture, config.classes) == ("timm/resnet10t", 7)

@@ -1,6 +1,7 @@
 """Weights become a model: who says what, which names fit, and what is done to make them fit."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 import torch
@@ -87,6 +88,16 @@ def test_other_floats_become_float32_and_it_is_said(
     for name, tensor in module.state_dict().items():
         assert torch.equal(tensor, weights[name].to(dtype).float())
     assert str(dtype).removeprefix("torch.") in notes[0]
+
+
+def test_counters_may_have_been_cast_with_everything_else() -> None:
+    config = replace(SMALL, architecture="cnn_teacher", options={}, input_size=(3, 32, 32),
+                     mean=(0.0,) * 3, std=(1.0,) * 3)  # fmt: skip
+    halves = {name: tensor.half() for name, tensor in build(config).state_dict().items()}
+    counters = [name for name in halves if name.endswith("num_batches_tracked")]
+    module, _ = fit(config, halves)
+    assert counters
+    assert all(module.state_dict()[name].dtype == torch.int64 for name in counters)
 
 
 def test_integers_are_no_weights(weights: Mapping[str, Tensor]) -> None:
