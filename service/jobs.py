@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from service.auth import Caller
-from service.contract.catalog import BUILTIN_DATASETS, ArchitectureSpec
+from service import architectures
+from service.contract.catalog import BUILTIN_DATASETS, ArchitectureSpec, requirement_of
 from service.contract.lifecycle import TERMINAL
 from service.contract.specs import SPECS, JobSpec
 from service.errors import Clash, Invalid
@@ -78,12 +78,15 @@ def requirements_of(spec: JobSpec) -> tuple[str, ...]:
         case "benchmark":
             fresh = []
             tokens += [f"runtime:{name}" for name in spec.runtimes]
-    tokens += [f"architecture:{m.architecture}" for m in fresh if isinstance(m, ArchitectureSpec)]
+    tokens += [requirement_of(m.architecture) for m in fresh if isinstance(m, ArchitectureSpec)]
     return tuple(tokens)
 
 
-def check(session: Session, spec: JobSpec, project: str) -> None:
-    """Raises Invalid, with a pointer, for what can be known to be wrong before anything runs."""
+def check(session: Session, spec: JobSpec, project: str, alive_s: float) -> None:
+    """Raises Invalid, with a pointer, for what can be known to be wrong before anything runs.
+
+    Workers are asked what they know if they were heard of within `alive_s` seconds.
+    """
     data = _dataset_shape(session, spec.dataset, project)
     shapes = {
         reference.pointer: _model_shape(session, reference, project, _DEPTH)
@@ -93,6 +96,7 @@ def check(session: Session, spec: JobSpec, project: str) -> None:
     for field in ("model", "student"):
         fresh = getattr(spec, field, None)
         if isinstance(fresh, ArchitectureSpec):
+            architectures.check(session, alive_s, f"#/{field}", fresh.architecture, fresh.options)
             shapes[f"#/{field}"] = _fresh_shape(fresh, data)
     for pointer, shape in shapes.items():
         _check_against_data(pointer, shape, data)
@@ -109,8 +113,15 @@ def check(session: Session, spec: JobSpec, project: str) -> None:
         raise Invalid.at("#/precision", "fp16 needs a GPU; ask for bf16 or fp32 on a CPU")
 
 
-def new_job(spec: JobSpec, project: str, **extra: Any) -> NewJob:
-    """The row to make of a checked spec."""
+def submit(session: Session, spec: JobSpec, project: str, alive_s: float) -> JobRow:
+    """Check and queue."""
+    check(session, spec, project, alive_s)
+    return JobStore(session).add(_new_job(session, spec, project))
+
+
+def _new_job(session: Session, spec: JobSpec, project: str, **extra: Any) -> NewJob:
+    references = tuple(dict.fromkeys(reference.id for reference in references_of(spec)))
+    brought = architectures.requirements_of(session, references, project)
     return NewJob(
         project=project,
         kind=spec.kind,
@@ -118,22 +129,18 @@ def new_job(spec: JobSpec, project: str, **extra: Any) -> NewJob:
         name=spec.name,
         labels=spec.labels,
         device=spec.device,
-        requires=requirements_of(spec),
+        requires=tuple(dict.fromkeys((*requirements_of(spec), *sorted(brought)))),
         priority=spec.priority,
         max_attempts=spec.max_attempts,
         timeout_s=spec.timeout_s,
-        references=tuple(dict.fromkeys(reference.id for reference in references_of(spec))),
+        references=references,
         **extra,
     )
 
 
-def submit(session: Session, spec: JobSpec, caller: Caller) -> JobRow:
-    """Check and queue."""
-    check(session, spec, caller.project)
-    return JobStore(session).add(new_job(spec, caller.project))
-
-
-def retry(session: Session, job_id: str, project: str, from_checkpoint: bool) -> JobRow:
+def retry(
+    session: Session, job_id: str, project: str, from_checkpoint: bool, alive_s: float
+) -> JobRow:
     """A new job with the same spec, from the newest checkpoint or from the start."""
     old = JobStore(session).get(job_id, project)
     if old.status not in ("failed", "cancelled"):
@@ -142,10 +149,10 @@ def retry(session: Session, job_id: str, project: str, from_checkpoint: bool) ->
             code="not_retryable",
         )
     spec = SPECS.validate_python(old.spec)
-    check(session, spec, project)
+    check(session, spec, project, alive_s)
     checkpoints = ArtifactStore(session).checkpoints(job_id) if from_checkpoint else ()
     resume_from = checkpoints[0].id if checkpoints else None
-    job = new_job(spec, project, retry_of=job_id, resume_from=resume_from)
+    job = _new_job(session, spec, project, retry_of=job_id, resume_from=resume_from)
     return JobStore(session).add(job)
 
 

@@ -10,6 +10,7 @@ from celery.signals import worker_shutting_down
 
 from service.blobs import BlobStore
 from service.config import Settings
+from service.contract.catalog import requirement_of
 from service.contract.ids import new_id
 from service.contract.specs import JobKind
 from service.contract.system import WorkerCapabilities
@@ -49,6 +50,8 @@ def describe_engine(host: EngineHost, settings: Settings) -> WorkerCapabilities:
     for module, error in host.missing.items():
         log.error("the engine cannot import %s: %s", module, error)
     seen = message["capabilities"]
+    for package, error in seen["left_out"].items():
+        log.error("the architectures of %s are left out: %s", package, error)
     if settings.device == "cuda" and seen["device"] != "cuda":
         raise SystemExit("MODELPRESS_DEVICE is cuda, but torch sees no CUDA device here")
     return WorkerCapabilities(
@@ -57,7 +60,7 @@ def describe_engine(host: EngineHost, settings: Settings) -> WorkerCapabilities:
         memory_bytes=seen["memory_bytes"],
         torch=seen["torch"],
         kinds=get_args(JobKind),
-        architectures=seen["architecture_options"],
+        architectures=seen["architectures"],
         losses=seen["losses"],
         runtimes=seen["runtimes"],
         datasets=seen["datasets"],
@@ -68,7 +71,7 @@ def capability_tokens(seen: WorkerCapabilities) -> frozenset[str]:
     """What jobs may require, one token each."""
     return frozenset(
         [f"kind:{kind}" for kind in seen.kinds]
-        + [f"architecture:{name}" for name in seen.architectures]
+        + [requirement_of(name) for name in seen.architectures]
         + [f"loss:{name}" for name in seen.losses]
         + [f"runtime:{name}" for name in seen.runtimes]
         + [f"dataset:{name}" for name in seen.datasets]

@@ -89,7 +89,7 @@ async def submit_job(
 
 def _validate(services: Services, project: str, spec: JobSpec) -> None:
     with services.database.read() as session:
-        rules.check(session, spec, project)
+        rules.check(session, spec, project, services.settings.lease_s)
 
 
 def _submit_once(
@@ -106,8 +106,7 @@ def _submit_once(
                     "this Idempotency-Key was used with another body", code="idempotency_mismatch"
                 )
             return JobRead.model_validate(known.body), False
-        rules.check(session, spec, project)
-        row = JobStore(session).add(rules.new_job(spec, project))
+        row = rules.submit(session, spec, project, services.settings.lease_s)
         read = _read(services, session, row)
         if key and not store.put(
             project,
@@ -261,7 +260,8 @@ def retry_job(
 ) -> JobRead:
     """A new job with the same spec, for one that failed or was cancelled."""
     with services.database.transaction() as session:
-        row = rules.retry(session, job_id, caller.project, start == "checkpoint")
+        alive_s = services.settings.lease_s
+        row = rules.retry(session, job_id, caller.project, start == "checkpoint", alive_s)
         read = _read(services, session, row)
     services.nudge(row.device, row.id)
     response.headers["Location"] = f"/v1/jobs/{row.id}"

@@ -1,18 +1,20 @@
 """What is shown: rows in the words of the contract."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
+from service.contract.catalog import family_of
 from service.contract.datasets import DatasetFindings, DatasetRead, SplitSizes
 from service.contract.job_errors import JobError
 from service.contract.lifecycle import LEASED
 from service.contract.models import ModelRead
 from service.contract.normalisation import Normalisation
 from service.contract.specs import RESULTS, SPECS
-from service.contract.system import WorkerCapabilities, WorkerRead
+from service.contract.system import WorkerCapabilities, WorkerRead, WorkerSummary
 from service.contract.wire import (
     ArtifactRead,
     CheckpointRead,
@@ -245,7 +247,13 @@ def worker_read(
         slots=row.slots,
         jobs=tuple(jobs),
         queues=tuple(row.queues),
-        capabilities=WorkerCapabilities.model_validate(row.capabilities),
+        capabilities=_summary(WorkerCapabilities.model_validate(row.capabilities)),
         started_at=row.started_at,
         seen_at=row.seen_at,
     )
+
+
+def _summary(seen: WorkerCapabilities) -> WorkerSummary:
+    """Without the names, of which there may be thousands."""
+    families = Counter(family_of(name) or "builtin" for name in seen.architectures)
+    return WorkerSummary.model_validate(seen.model_dump() | {"architectures": dict(families)})

@@ -27,7 +27,8 @@ def get_capabilities(caller: Reader, services: ServicesDep) -> CapabilitiesRead:
     """From the workers alive; empty while there are none."""
     with services.database.read() as session:
         rows = WorkerStore(session).alive(services.settings.lease_s)
-    return merged([WorkerCapabilities.model_validate(row.capabilities) for row in rows])
+        seen = [WorkerCapabilities.model_validate(row.capabilities) for row in rows]
+    return merged(seen)
 
 
 def merged(workers: list[WorkerCapabilities]) -> CapabilitiesRead:

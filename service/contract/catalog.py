@@ -63,9 +63,18 @@ OPTIONS_OF: Final[dict[str, frozenset[str]]] = {
 }
 
 
-def is_foreign(name: str) -> bool:
-    """Whether an architecture comes from a library or an operator's package: `family/name`."""
-    return "/" in name
+def family_of(name: str) -> str | None:
+    """The library or operator's package that brings an architecture: `family/name`. None: ours."""
+    return name.rpartition("/")[0] or None
+
+
+def requirement_of(name: str) -> str:
+    """What a worker must have to build an architecture, as a token that its row may hold.
+
+    A library is taken as a whole, for its names would be thousands in every claim.
+    """
+    family = family_of(name)
+    return f"architecture:{name}" if family is None else f"family:{family}"
 
 
 def unknown_architecture(name: str, known: Sequence[str] = ARCHITECTURES) -> PydanticCustomError:
@@ -84,7 +93,7 @@ def unknown_architecture(name: str, known: Sequence[str] = ARCHITECTURES) -> Pyd
 
 
 def _is_known(name: str) -> str:
-    if not is_foreign(name) and name not in OPTIONS_OF:
+    if family_of(name) is None and name not in OPTIONS_OF:
         raise unknown_architecture(name)
     return name
 
@@ -93,7 +102,7 @@ def _belong_to_architecture(
     options: dict[str, OptionValue], info: ValidationInfo
 ) -> dict[str, OptionValue]:
     name = info.data.get("architecture")
-    if name is None or is_foreign(name):  # wrong, which is said already; or known to workers
+    if name is None or family_of(name):  # wrong, which is said already; or known to workers
         return options
     unknown = sorted(set(options) - OPTIONS_OF[name])
     if unknown:

@@ -11,18 +11,33 @@ from service.contract.lifecycle import JobStatus
 Health = Literal["up", "down"]
 
 
-class WorkerCapabilities(Contract):
-    """What a worker can do."""
+class WorkerAbilities(Contract):
+    """What a worker can do, without the names of architectures."""
 
     device: Literal["cpu", "cuda"] = Field(description="What it computes on.")
     device_name: str = Field(description="Name of the processor or GPU.")
     memory_bytes: int = Field(ge=0, description="Memory of the device.")
     torch: str = Field(description="Version of torch.")
     kinds: tuple[str, ...] = Field(description="Kinds of job.")
-    architectures: dict[str, tuple[str, ...]] = Field(description="Options, by architecture.")
     losses: tuple[str, ...] = Field(description="Distillation losses.")
     runtimes: tuple[str, ...] = Field(description="Runtimes of benchmarks.")
     datasets: tuple[str, ...] = Field(description="Built-in datasets.")
+
+
+class WorkerCapabilities(WorkerAbilities):
+    """What a worker says of itself when it starts."""
+
+    architectures: dict[str, tuple[str, ...]] = Field(description="Options, by architecture.")
+
+
+class WorkerSummary(WorkerAbilities):
+    """What a worker can do; `GET /v1/capabilities` has the names."""
+
+    architectures: dict[str, int] = Field(
+        description="Number of architectures by the library or package that brings them; "
+        "`builtin` for those that come with Modelpress.",
+        examples=[{"builtin": 11, "timm": 1367}],
+    )
 
 
 class WorkerRead(Contract):
@@ -37,7 +52,7 @@ class WorkerRead(Contract):
     slots: int = Field(ge=1, description="Jobs at once.")
     jobs: tuple[JobId, ...] = Field(description="What it runs now.")
     queues: tuple[str, ...] = Field(description="What it serves.")
-    capabilities: WorkerCapabilities = Field(description="What it can do.")
+    capabilities: WorkerSummary = Field(description="What it can do.")
     started_at: Time = Field(description="When it started.")
     seen_at: Time = Field(description="Last heartbeat.")
 

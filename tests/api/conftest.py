@@ -75,15 +75,16 @@ class Service:
         assert job is not None
         return job
 
-    def add_worker(self) -> None:
-        """A worker that is alive."""
+    def add_worker(self, **architectures: list[str]) -> None:
+        """A worker that is alive, and that has these classifiers of timm besides."""
         capabilities = {
             "device": "cpu",
             "device_name": "Test CPU",
             "memory_bytes": 1,
             "torch": "2.14.1",
             "kinds": ["train", "distill", "benchmark"],
-            "architectures": {"mlp": ["dropout", "hidden"], "cnn_student": []},
+            "architectures": {"mlp": ["dropout", "hidden"], "cnn_student": []}
+            | {f"timm/{name}": options for name, options in architectures.items()},
             "losses": ["kd"],
             "runtimes": ["eager"],
             "datasets": ["digits"],
@@ -96,7 +97,7 @@ class Service:
             slots=2,
             queues=("default",),
             capabilities=capabilities,
-            tokens=WORKER.capabilities,
+            tokens=WORKER.capabilities | ({"family:timm"} if architectures else set()),
         )
         with self.database.transaction() as session:
             WorkerStore(session).register(worker)

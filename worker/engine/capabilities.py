@@ -8,19 +8,23 @@ from worker.engine.data.builtin import BUILTIN
 from worker.engine.device import device_name, memory_bytes, resolve_device
 from worker.engine.distill.losses import LOSSES
 from worker.engine.measure.runtimes import RUNTIMES
-from worker.engine.models.registry import ARCHITECTURES
+from worker.engine.models import registry
 
 
 def capabilities() -> dict[str, Any]:
-    """JSON-ready: the device that `auto` means, versions, and the keys of every registry."""
+    """JSON-ready: the device that `auto` means, versions, and the keys of every registry.
+
+    `architectures` maps names to options; `left_out` maps packages that bring some, but cannot be
+    loaded, to the reason.
+    """
     device = resolve_device("auto")
     return {
         "device": device.type,
         "device_name": device_name(device),
         "memory_bytes": memory_bytes(device),
         "torch": torch.__version__,
-        "architectures": list(ARCHITECTURES),
-        "architecture_options": {n: sorted(a.options) for n, a in ARCHITECTURES.items()},
+        "architectures": {n: sorted(taken) for n, taken in registry.options_by_name().items()},
+        "left_out": registry.left_out(),
         "losses": list(LOSSES),
         "runtimes": list(RUNTIMES),
         "datasets": list(BUILTIN),

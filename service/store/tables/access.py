@@ -41,7 +41,8 @@ class IdempotencyRow(Base):
 
 
 class WorkerRow(Base):
-    """A worker process. `tokens` are the capabilities that jobs `require`."""
+    """A worker process. `tokens` are the capabilities that jobs `require`. `capabilities` are
+    read from the database when they are asked for, in the session that read the row."""
 
     __tablename__ = "workers"
 
@@ -51,7 +52,8 @@ class WorkerRow(Base):
     device: Mapped[str] = mapped_column(String(8))
     slots: Mapped[int] = mapped_column(Integer)
     queues: Mapped[list[str]]
-    capabilities: Mapped[dict[str, Any]]
+    # It may have thousands of names, and few who read the row want them.
+    capabilities: Mapped[dict[str, Any]] = mapped_column(deferred=True)
     tokens: Mapped[list[str]]
     draining: Mapped[bool]
     started_at: Mapped[datetime]

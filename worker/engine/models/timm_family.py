@@ -19,8 +19,12 @@ _OPTIONS: Final = _RATES | {"global_pool", "class_token", "init_values"}
 
 @cache
 def options_by_name() -> Mapping[str, frozenset[str]]:
-    """Models that end in a classifier."""
-    return {name: _options(name) for name in timm.list_models() if _config(name).classifier}
+    """Models that end in a classifier, as timm says and as the names of encoders do."""
+    return {
+        name: _options(name)
+        for name in timm.list_models(exclude_filters="*_enc")
+        if _config(name).classifier
+    }
 
 
 def find(name: str) -> Architecture | None:
