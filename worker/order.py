@@ -20,6 +20,7 @@ ORDER: Final = "order.json"
 PRODUCT: Final = "product.json"
 OUT: Final = "out"
 CHECKPOINTS: Final = "checkpoints"
+TEACHER_LOGITS: Final = "teacher_logits"
 
 RelativePath = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*(/[A-Za-z0-9_][A-Za-z0-9_.\-]*)*$")
@@ -35,8 +36,16 @@ class ModelInput(Contract):
     sha256: Sha256
 
 
+class TeacherLogits(Contract):
+    """Logits of a teacher that may be known: the artifact's name, and the file if it is here."""
+
+    name: str
+    path: RelativePath | None
+
+
 class JobOrder(Contract):
-    """A job as its child gets it. `models` and `datasets` are keyed by the spec's references."""
+    """A job as its child gets it. `models`, `datasets` and `teacher_logits` are keyed by the
+    spec's references."""
 
     job_id: str
     spec: JobSpec
@@ -44,6 +53,7 @@ class JobOrder(Contract):
     created_at: Time
     models: dict[str, ModelInput]
     datasets: dict[str, RelativePath]
+    teacher_logits: dict[str, TeacherLogits] = Field(default_factory=dict)
     checkpoint: RelativePath | None
 
 
@@ -51,7 +61,7 @@ class ProducedFile(Contract):
     """A file for the list of artifacts; `path` is within the child's folder."""
 
     name: str
-    kind: Literal["report", "figure"]
+    kind: Literal["report", "figure", "teacher_logits"]
     media_type: str
     path: RelativePath
 

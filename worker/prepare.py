@@ -1,6 +1,6 @@
 """Fetches what a job reads into its folder, and writes its order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from service.store.jobs import JobStore
 from service.store.models import ModelStore
 from service.store.session import Database
 from service.store.values import ClaimedJob
-from worker.order import CHECKPOINTS, ORDER, JobOrder, ModelInput
+from worker.order import CHECKPOINTS, ORDER, JobOrder, ModelInput, TeacherLogits
+from worker.teacher_logits import fetch_logits
 
 _INPUTS = "inputs"
 
@@ -27,18 +28,20 @@ def prepare(job: ClaimedJob, folder: Path, database: Database, blobs: BlobStore)
     """Make `folder` with everything the job reads. Raises InputMissing, BlobError, OSError."""
     spec = SPECS.validate_python(job.spec)
     (folder / _INPUTS).mkdir(parents=True)
+    models = {
+        reference: _model(
+            job.project, reference, f"{_INPUTS}/model-{index}", folder, database, blobs
+        )
+        for index, reference in enumerate(model_references(spec))
+    }
     order = JobOrder(
         job_id=job.id,
         spec=spec,
         model_id=new_id("mdl"),
         created_at=_created_at(job.id, database),
-        models={
-            reference: _model(
-                job.project, reference, f"{_INPUTS}/model-{index}", folder, database, blobs
-            )
-            for index, reference in enumerate(model_references(spec))
-        },
+        models=models,
         datasets=_datasets(job.project, spec, folder, database, blobs),
+        teacher_logits=_teacher_logits(job.project, spec, models, folder, database, blobs),
         checkpoint=_checkpoint(job, folder, blobs),
     )
     (folder / ORDER).write_text(order.model_dump_json(), encoding="utf-8")
@@ -101,6 +104,34 @@ def _datasets(
     except (NotFound, BlobNotFound) as error:
         raise InputMissing(f"the dataset {spec.dataset} is gone") from error
     return {spec.dataset: path}
+
+
+def _teacher_logits(
+    project: str,
+    spec: JobSpec,
+    models: Mapping[str, ModelInput],
+    folder: Path,
+    database: Database,
+    blobs: BlobStore,
+) -> dict[str, TeacherLogits]:
+    if spec.kind != "distill" or spec.dry_run:
+        return {}
+    teachers = {one.model: models[one.model].sha256 for one in spec.all_teachers}
+    data = _dataset_digest(project, spec.dataset, database)
+    return fetch_logits(spec, project, teachers, data, folder, database, blobs)
+
+
+def _dataset_digest(project: str, reference: str, database: Database) -> str:
+    """Of its file; the name of a built-in one."""
+    if reference in BUILTIN_DATASETS:
+        return reference
+    try:
+        with database.read() as session:
+            sha256 = DatasetStore(session).get(reference, project).sha256
+    except NotFound as error:
+        raise InputMissing(f"the dataset {reference} is gone") from error
+    assert sha256 is not None
+    return sha256
 
 
 def _checkpoint(job: ClaimedJob, folder: Path, blobs: BlobStore) -> str | None:

@@ -18,6 +18,7 @@ from service.contract.training import (
 )
 
 TeacherMode = Literal["average", "best_per_sample"]
+LogitsSource = Literal["live", "computed", "reused"]
 
 
 class TeacherSpec(Contract):
@@ -168,3 +169,8 @@ class DistillResult(TrainedResult):
         (), description="Each of several born-again rounds; the last one's student was kept."
     )
     control: ControlResult | None = Field(None, description="Where `control` was asked for.")
+    teacher_logits: LogitsSource = Field(
+        "live",
+        description="Whether the teachers answered beside the student (`live`), or once before it: "
+        "in this job (`computed`), or in an earlier one of the project (`reused`).",
+    )

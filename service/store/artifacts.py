@@ -42,3 +42,11 @@ class ArtifactStore:
         """The artifact of a job by file name."""
         query = select(ArtifactRow).where(ArtifactRow.job_id == job_id, ArtifactRow.name == name)
         return self._session.scalars(query.limit(1)).one_or_none()
+
+    def newest(self, project: str, kind: str, name: str) -> ArtifactRow | None:
+        """The last one of that kind and name that any job of the project left."""
+        query = select(ArtifactRow).where(
+            ArtifactRow.project == project, ArtifactRow.kind == kind, ArtifactRow.name == name
+        )
+        newest = (ArtifactRow.created_at.desc(), ArtifactRow.id.desc())
+        return self._session.scalars(query.order_by(*newest).limit(1)).one_or_none()

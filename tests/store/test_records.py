@@ -107,6 +107,25 @@ def test_the_two_newest_checkpoints_are_kept(jobs: Jobs) -> None:
     assert not jobs.do(lambda s: s.add_checkpoint(job.id, job.run + 1, checkpoint(30)))
 
 
+def test_the_newest_artifact_of_a_name_is_found_within_its_project(jobs: Jobs) -> None:
+    for sha in ("a", "b"):
+        job = jobs.in_state("running")
+        jobs.watch.pass_(1)
+        made = NewArtifact("x.safetensors", "teacher_logits", "application/x", SHA[sha], 3)
+        jobs.do(
+            lambda s, job=job, made=made: s.finish(  # type: ignore[misc]
+                job.id, job.run, Succeeded({}, artifacts=(made,))
+            )
+        )
+    with jobs.database.read() as session:
+        artifacts = ArtifactStore(session)
+        found = artifacts.newest("p", "teacher_logits", "x.safetensors")
+        assert found is not None
+        assert found.sha256 == SHA["b"]
+        assert artifacts.newest("q", "teacher_logits", "x.safetensors") is None
+        assert artifacts.newest("p", "report", "x.safetensors") is None
+
+
 def test_artifacts_are_found_by_name_and_keep_their_blobs_in_use(jobs: Jobs) -> None:
     job = jobs.in_state("running")
     jobs.do(lambda s: s.add_checkpoint(job.id, job.run, checkpoint(1, SHA["b"])))

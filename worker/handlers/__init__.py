@@ -25,7 +25,7 @@ def handle(order: JobOrder, folder: Path, observer: ChannelObserver) -> JobProdu
         result=outcome.result,
         metrics=key_figures(outcome.result),
         model=outcome.model,
-        files=_report(job, outcome),
+        files=(*_report(job, outcome), *outcome.files),
     )
 
 

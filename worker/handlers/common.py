@@ -24,16 +24,18 @@ from worker.engine.models.folder import LoadedModel, build, load_any, load_folde
 from worker.engine.seeds import seed_everything
 from worker.engine.train import evaluate as scoring
 from worker.engine.train.settings import FitOptions
-from worker.order import CHECKPOINTS, JobOrder, ModelInput, ProducedModel
+from worker.order import CHECKPOINTS, JobOrder, ModelInput, ProducedFile, ProducedModel
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a handler gives back; `labels` name the classes in the report."""
+    """What a handler gives back; `labels` name the classes in the report, `files` are kept beside
+    it."""
 
     result: JobResult
     model: ProducedModel | None = None
     labels: Sequence[str] | None = None
+    files: tuple[ProducedFile, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,7 @@ def distill(job: Job, spec: DistillSpec) -> Outcome:
         rounds=_rounds(finished, kept) if spec.rounds > 1 else (),
         control=control,
         warnings=(*watch.warnings, *_warnings(control)),
+        teacher_logits=lesson.source_of_logits(),
     )
     source = teachers[0].source
     names = " and ".join(teacher.source.name for teacher in teachers)
@@ -68,6 +69,7 @@ def distill(job: Job, spec: DistillSpec) -> Outcome:
         result,
         produced(job, trained, key_figures(result), source, lineage),
         student.config.labels,
+        lesson.computed_logits(),
     )
 
 

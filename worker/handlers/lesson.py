@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from torch import Tensor
 
-from service.contract.distill import DistillSpec, TeacherSpec
+from service.contract.distill import DistillSpec, LogitsSource, TeacherSpec
 from service.contract.losses import AnyLoss, FeatureLossBase, LossBase, mix_weights
 from worker.engine.data.split import Data
 from worker.engine.distill.distill import distill
@@ -20,9 +19,7 @@ from worker.engine.train.settings import FitOptions
 from worker.handlers.campaign import Leg
 from worker.handlers.common import Job, check_fits
 from worker.handlers.underfit import UnderfitWatch
-from worker.order import ModelInput
-
-_LOGITS: Final = "teacher-logits"
+from worker.order import TEACHER_LOGITS, ModelInput, ProducedFile
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class LoadedTeacher:
     source: ModelInput
     loaded: LoadedModel
 
-    def for_engine(self, logits_file: Path) -> Teacher:
+    def for_engine(self, logits_file: Path | None) -> Teacher:
         """Its logits are read from `logits_file`, or left there."""
         config = self.loaded.config
         return Teacher(
@@ -104,19 +101,39 @@ class Lesson:
 
     def _teachers(self, leg: Leg, previous: Mapping[str, Tensor] | None) -> list[Teacher]:
         if previous is None:
-            return [
-                teacher.for_engine(self.logits_file(index))
-                for index, teacher in enumerate(self.teachers)
-            ]
+            return [teacher.for_engine(self.logits_file(teacher)) for teacher in self.teachers]
         born = self.job.start_from(self.spec.student, self.data, leg.seed)
         born.module.load_state_dict(previous)
         return [Teacher(born.module, born.config.mean, born.config.std)]
 
-    def logits_file(self, index: int) -> Path:
-        """Where the logits of a teacher lie or will lie."""
-        folder = self.job.folder / _LOGITS
-        folder.mkdir(exist_ok=True)
-        return folder / f"{index}.safetensors"
+    def logits_file(self, teacher: LoadedTeacher) -> Path | None:
+        """Where the logits of a teacher lie or will lie; None where they cannot be known."""
+        asked = self.job.order.teacher_logits.get(teacher.spec.model)
+        if asked is None:
+            return None
+        if asked.path is not None:
+            return self.job.folder / asked.path
+        return self.job.folder / asked.name
+
+    def computed_logits(self) -> tuple[ProducedFile, ...]:
+        """The files of logits that were not there before the job."""
+        return tuple(
+            ProducedFile(
+                name=asked.name,
+                kind=TEACHER_LOGITS,
+                media_type="application/octet-stream",
+                path=asked.name,
+            )
+            for asked in self.job.order.teacher_logits.values()
+            if (self.job.folder / asked.name).exists()
+        )
+
+    def source_of_logits(self) -> LogitsSource:
+        """How the teachers were listened to."""
+        orders = [self.job.order.teacher_logits.get(one.spec.model) for one in self.teachers]
+        if self.computed_logits():
+            return "computed"
+        return "reused" if all(one is not None and one.path for one in orders) else "live"
 
 
 def _term(loss: AnyLoss, weight: Sequence[float]) -> Term:

@@ -187,7 +187,7 @@ class ArtifactRow(Base):
     """A file that a job made; checkpoints are the ones of that kind, with their step."""
 
     __tablename__ = "artifacts"
-    __table_args__ = (Index(None, "job_id", "kind"),)
+    __table_args__ = (Index(None, "job_id", "kind"), Index(None, "project", "kind", "name"))
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     job_id: Mapped[str] = _of_job(primary_key=False)

@@ -125,7 +125,6 @@ def _teachers(
         precision=resolve_precision(options.get("precision", "auto"), device),
         views=options.get("views", 0),
         augmentation=options.get("augmentation", "none"),
-        seed=options.get("seed", 0),
     )
     if _may_be_known(losses, options) and known.size(asked, data) <= known.MOST_BYTES:
         each = [known.ask_or_read(teacher, data, asked, device) for teacher in teachers]

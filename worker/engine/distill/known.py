@@ -31,14 +31,13 @@ MOST_BYTES: Final = 512 * 2**20
 class Asked:
     """What a teacher's logits depend on, beside the teacher: equal values, equal logits.
 
-    `views` is 0 where the images are as stored; `augmentation` and `seed` count otherwise.
+    `views` is 0 where the images are as stored; `augmentation` counts otherwise.
     """
 
     data: str
     precision: Precision
     views: int = 0
     augmentation: Augmentation = "none"
-    seed: int = 0
 
     def facts(self, teacher: str) -> dict[str, str]:
         """As a file's metadata, for the teacher of that name or digest."""
@@ -70,7 +69,7 @@ def _ask(teacher: Teacher, data: Data, asked: Asked, device: torch.device) -> Te
     for number in range(max(asked.views, 1)):
         split = data.train
         if asked.views:
-            split = view(split, asked.augmentation, asked.seed, number)
+            split = view(split, asked.augmentation, number)
         logits_NK = predict(
             teacher.module,
             split,

@@ -142,7 +142,7 @@ class _Trainer:
         progress, settings = self.progress, self.settings
         epoch = len(progress.history)
         split, augmentation = seen_in_epoch(
-            self.train_split, settings.augmentation, settings.views, settings.seed, epoch
+            self.train_split, settings.augmentation, settings.views, epoch
         )
         batches = Batches(
             split,
