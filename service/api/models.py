@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
+from service import architectures
 from service.api.content import Content, serve, serve_blob
 from service.api.deps import After, Limit, Reader, ServicesDep, Writer, problems
 from service.api.prefer import settled, wait_seconds
@@ -69,6 +70,9 @@ async def register_model(
 def _register(services: Services, project: str, asked: ModelCreate) -> ModelRead:
     with services.database.read() as session:
         file = uploaded(session, project, asked.file)
+        if asked.architecture is not None:
+            alive_s = services.settings.lease_s
+            architectures.check(session, alive_s, "#", asked.architecture, asked.options)
     found = format_of(file.bytes, lambda start, end: services.blobs.open(file.sha256, start, end))
     _check_said(asked, found)
     normalisation = asked.normalisation

@@ -52,6 +52,14 @@ def test_a_job_on_a_model_needs_the_family_that_the_model_is_of(service: Service
     assert waits == [job["id"], "a worker with family transformers"]
 
 
+def test_registering_a_model_refuses_the_same_names(service: Service) -> None:
+    service.add_worker(resnet18=[])
+    service.http.put("/v1/files/w.safetensors", content=b"anything")
+    asked = {"file": "w.safetensors", "architecture": "timm/resnet81"}
+    answer = service.http.post("/v1/models", json=asked)
+    assert (answer.status_code, pointers(answer)) == (422, ["#/architecture"])
+
+
 def test_a_worker_is_listed_with_counts_and_not_with_names(service: Service) -> None:
     service.add_worker(resnet18=[], resnet34=[])
     worker = service.http.get("/v1/workers").json()["data"][0]
