@@ -1,5 +1,6 @@
 """The batches of an epoch: order, augmentation, layout, and what is mapped from disk."""
 
+import json
 import threading
 from collections import Counter
 from dataclasses import replace
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torchvision.transforms import v2
 
 from worker.engine.data.augment import Augmentation, flip_and_crop, rand_augment
@@ -15,6 +17,10 @@ from worker.engine.data.batches import Batch, Batches, normalise
 from worker.engine.data.canonical import load_data, save_data
 from worker.engine.data.split import Data, Split
 from worker.engine.errors import IncompatibleDataset
+from worker.engine.models.config import ModelConfig
+from worker.engine.models.folder import build
+from worker.engine.seeds import seed_everything
+from worker.engine.train.loop import fit
 
 CPU = torch.device("cpu")
 
@@ -198,3 +204,53 @@ def test_normalising_is_torchvisions() -> None:
     for layout in (torch.contiguous_format, torch.channels_last):
         ours = normalise(images.contiguous(memory_format=layout), mean, std)
         torch.testing.assert_close(ours, theirs(images), rtol=1e-5, atol=1e-6)
+
+
+def test_a_run_on_data_from_disk_ends_with_the_same_weights(
+    data: Data, config: ModelConfig, tmp_path: Path
+) -> None:
+    save_data(data, tmp_path / "d.safetensors")
+    ends = []
+    for budget in (0, 2**30):
+        seed_everything(0)
+        model = build(config)
+        given = load_data(tmp_path / "d.safetensors", memory_budget_bytes=budget)
+        outcome = fit(
+            model, given, mean=config.mean, std=config.std, epochs=2, batch_size=16,
+            augmentation="flip_and_crop", device="cpu",
+        )  # fmt: skip
+        ends.append((model.state_dict(), outcome.history[-1].validation_loss))
+    (mapped, mapped_loss), (copied, copied_loss) = ends
+    assert mapped_loss == copied_loss
+    assert all(torch.equal(tensor, copied[name]) for name, tensor in mapped.items())
+
+
+def test_the_written_digest_is_believed_and_spares_a_pass(data: Data, tmp_path: Path) -> None:
+    path = tmp_path / "d.safetensors"
+    save_data(data, path)
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert load_data(path).digest == data.digest
+
+
+def test_a_file_without_a_digest_gets_the_same_one(data: Data, tmp_path: Path) -> None:
+    tensors = {
+        f"{name}_{letter}": getattr(getattr(data, name), letter)
+        for name in ("train", "validation", "test")
+        for letter in ("x", "y")
+    }
+    save_file(tensors, tmp_path / "d.safetensors")
+    assert load_data(tmp_path / "d.safetensors").digest == data.digest
+
+
+def test_validation_that_is_cut_late_makes_another_dataset(data: Data, tmp_path: Path) -> None:
+    tensors = {
+        "train_x": data.train.x, "train_y": data.train.y,
+        "test_x": data.test.x, "test_y": data.test.y,
+    }  # fmt: skip
+    about = {"modelpress": json.dumps({"labels": None, "digest": "0" * 64})}
+    save_file(tensors, tmp_path / "d.safetensors", metadata=about)
+    loaded = load_data(tmp_path / "d.safetensors", memory_budget_bytes=0)
+    assert len(loaded.validation) == 6
+    assert not loaded.train.on_disk  # it was cut, and so copied
+    assert loaded.digest != "0" * 64

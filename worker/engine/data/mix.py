@@ -69,7 +69,7 @@ def cutmix(x_BCHW: Tensor, share: float, draw: np.random.Generator) -> Blend:
     top, bottom = _span(height, side, draw)
     left, right = _span(width, side, draw)
     mixed_BCHW = x_BCHW.clone()
-    mixed_BCHW[..., top:bottom, left:right] = neighbours(x_BCHW)[..., top:bottom, left:right]
+    mixed_BCHW[..., top:bottom, left:right] = neighbours(x_BCHW[..., top:bottom, left:right])
     return _blend(mixed_BCHW, 1 - (bottom - top) * (right - left) / (height * width))
 
 
