@@ -39,7 +39,8 @@ def members(archive: zipfile.ZipFile) -> list[Member]:
     found = [(_safe_path(info), info) for info in infos]
     if len({path for path, _ in found}) != len(found):
         raise InvalidDataset("the zip has a file twice")
-    return sorted((path, info) for path, info in found if not _is_litter(path))
+    kept = [(path, info) for path, info in found if not _is_litter(path)]
+    return sorted(kept, key=lambda member: member[1].filename)
 
 
 def common_root(paths: list[PurePosixPath]) -> int:

@@ -53,7 +53,7 @@ def draw_contact_sheet(
         words = f"and {rest:,} more class{'' if rest == 1 else 'es'}"
         at = (_MARGIN, sheet.height - _MARGIN - _SMALL_SIZE)
         draw.text(at, words, _FAINT, _font(_SMALL_SIZE), anchor="lt")
-    sheet.save(path, "PNG", optimize=True)
+    sheet.save(path, "PNG")
 
 
 def _examples(part: Part, label: int) -> Sequence[NDArray[Any]]:

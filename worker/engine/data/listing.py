@@ -1,6 +1,8 @@
 """Which images a dataset has, before any of them is decoded."""
 
+import io
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final, Protocol, cast
@@ -9,6 +11,7 @@ from worker.engine.data.images import Undecodable
 from worker.engine.errors import InvalidDataset
 
 MAX_CLASSES: Final = 100_000
+_WHOLE_BYTES: Final = 4 << 20  # members of this size are read at once: decoders read in snippets
 
 SPLIT_NAMES: Final = {
     "train": "train", "training": "train", "test": "test", "testing": "test",
@@ -68,8 +71,10 @@ def member_opener(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[
 
     def open_member() -> BinaryIO:
         try:
+            if info.file_size <= _WHOLE_BYTES:
+                return io.BytesIO(archive.read(info))
             return cast(BinaryIO, archive.open(info))
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
             raise Undecodable(str(error)) from error
 
     return open_member
