@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -42,10 +43,11 @@ class Batch:
         return len(self.y)
 
     def chunks(self, count: int) -> Iterator["Batch"]:
-        """At most `count` batches of nearly equal size, in order."""
-        size = -(-len(self) // count)
-        for start in range(0, len(self), size):
-            rows = slice(start, start + size)
+        """At most `count` batches whose sizes differ by one at most, in order."""
+        parts = min(count, len(self))
+        edges = [part * len(self) // parts for part in range(parts + 1)]
+        for start, stop in pairwise(edges):
+            rows = slice(start, stop)
             mix = None if self.mix is None else Mix(self.mix.labels[rows], self.mix.share)
             yield Batch(self.x[rows], self.y[rows], self.positions[rows], mix)
 
@@ -55,8 +57,9 @@ class Batches:
     """The batches of one epoch, from batch number `offset` on.
 
     Order and augmentation are functions of seed, epoch and batch number alone: an epoch resumed
-    at an offset gives exactly the batches that were left. The last batch may be smaller. Images
-    come channels-last. What lies on disk is gathered ahead, by threads.
+    at an offset gives exactly the batches that were left. The last batch may be smaller, but not
+    one example, which batch norm cannot learn from: that joins the batch before. Images come
+    channels-last. What lies on disk is gathered ahead, by threads.
     """
 
     split: Split
@@ -72,7 +75,9 @@ class Batches:
 
     def __len__(self) -> int:
         """Batches of the whole epoch, whatever the offset."""
-        return -(-len(self.split) // self.batch_size)
+        full, rest = divmod(len(self.split), self.batch_size)
+        joins = rest == 1 and full > 0
+        return full if rest == 0 or joins else full + 1
 
     def __iter__(self) -> Iterator[Batch]:
         gather = partial(self._gathered, self._order())
@@ -97,7 +102,7 @@ class Batches:
 
     def _gathered(self, order: Tensor | None, number: int) -> Batch:
         start = number * self.batch_size
-        stop = min(start + self.batch_size, len(self.split))
+        stop = len(self.split) if number == len(self) - 1 else start + self.batch_size
         rows = slice(start, stop) if order is None else order[start:stop]
         positions = torch.arange(start, stop) if order is None else order[start:stop]
         return Batch(
@@ -134,7 +139,7 @@ class Normalizer:
     def of(
         cls, mean: Sequence[float], std: Sequence[float], like: Tensor, device: torch.device
     ) -> "Normalizer":
-        """For inputs of the type and rank of `like` [B, C, …], with one mean and std a channel."""
+        """For inputs of the type and shape of `like` [B, C, …], with one mean and std a channel."""
         if not len(mean) == len(std) == like.shape[1]:
             raise IncompatibleDataset(
                 f"the model normalises {len(mean)} channels, the data has {like.shape[1]}"
