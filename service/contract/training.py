@@ -1,5 +1,6 @@
 """How a model is trained, and what training and measuring report; shared by several kinds."""
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from annotated_types import Len
@@ -18,20 +19,42 @@ class TrainingSpec(Contract):
     learning_rate: float = Field(1e-3, gt=0, le=10, description="Initial learning rate.")
     weight_decay: float = Field(0.0, ge=0, le=1, description="L2 penalty; decoupled for `adamw`.")
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of `sgd`.")
-    scheduler: Literal["constant", "step", "cosine"] = Field(
-        "step", description="How the learning rate changes from epoch to epoch."
+    scheduler: Literal["constant", "step", "multistep", "cosine", "one_cycle"] = Field(
+        "step",
+        description="How the learning rate changes: from epoch to epoch, `one_cycle` at each step.",
     )
     step_size: int = Field(20, ge=1, description="`step`: epochs between two decays.")
-    gamma: float = Field(0.1, gt=0, le=1, description="`step`: factor of each decay.")
+    milestones: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Len(0, 100)] = Field(
+        (),
+        description="`multistep`: epochs, counted from 0, at which the rate decays.",
+        examples=[[60, 120, 160]],
+        validate_default=True,
+    )
+    gamma: float = Field(0.1, gt=0, le=1, description="`step`, `multistep`: factor of each decay.")
     warmup_epochs: int = Field(
         0, ge=0, description="Epochs over which the learning rate rises linearly from zero."
+    )
+    warmup_share: float = Field(
+        0.3, gt=0, lt=1, description="`one_cycle`: share of the run in which the rate rises."
     )
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Of the hard-label loss.")
     gradient_accumulation_steps: int = Field(
         1, ge=1, le=1024, description="Micro-batches per optimizer step; memory falls with it."
     )
+    activation_checkpointing: bool = Field(
+        False,
+        description="Compute activations again for the backward pass: less memory, about a third "
+        "more time.",
+    )
     max_grad_norm: float | None = Field(
         None, gt=0, description="Clip the global gradient norm to this."
+    )
+    ema_decay: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Validate and keep an exponential moving average of the weights.",
+        examples=[0.999],
     )
     augmentation: Literal["none", "flip_and_crop", "rand_augment"] = Field(
         "none",
@@ -61,7 +84,23 @@ class TrainingSpec(Contract):
                 "warmup_epochs must be below epochs ({epochs})",
                 {"epochs": epochs},
             )
+        if warmup and info.data.get("scheduler") == "one_cycle":
+            raise PydanticCustomError(
+                "impossible_combination", "one_cycle rises by warmup_share, not warmup_epochs"
+            )
         return warmup
+
+    @field_validator("milestones")
+    @classmethod
+    def _rise(cls, milestones: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+        scheduler = info.data.get("scheduler")
+        if scheduler is not None and (scheduler == "multistep") != bool(milestones):
+            raise PydanticCustomError(
+                "impossible_combination", "milestones belong to multistep, which needs them"
+            )
+        if any(one >= other for one, other in pairwise(milestones)):
+            raise PydanticCustomError("impossible_combination", "milestones must rise")
+        return milestones
 
     @field_validator("gradient_accumulation_steps")
     @classmethod

@@ -52,14 +52,13 @@ def resolve_device(name: DeviceName = "auto") -> torch.device:
 
 
 def resolve_precision(name: PrecisionName, device: torch.device) -> Precision:
-    """The arithmetic of the forward pass: `auto` is bf16 on GPUs that have it, else fp32.
+    """The arithmetic of the forward pass: `auto` is bf16 where `has_bf16`, else fp32.
 
     On CUDA, fp32 means IEEE fp32: TF32 convolutions are switched off for the whole process.
     """
     match name:
         case "auto":
-            has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
-            return "bf16" if has_bf16 else resolve_precision("fp32", device)
+            return "bf16" if has_bf16(device) else resolve_precision("fp32", device)
         case "fp32":
             if device.type == "cuda":
                 torch.backends.cudnn.allow_tf32 = False
@@ -72,6 +71,15 @@ def resolve_precision(name: PrecisionName, device: torch.device) -> Precision:
             return "fp16"
         case _:
             assert_never(name)
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bf16 by itself; an emulation would be slower than fp32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    found = torch.cpu.get_capabilities()
+    # The first two are names of x86, the last one of Arm.
+    return any(found.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:

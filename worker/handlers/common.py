@@ -57,7 +57,11 @@ class Job:
 
     @property
     def precision(self) -> devices.Precision:
-        return devices.resolve_precision(self.spec.precision, self.device)
+        """Of what is run, not trained: `auto` is fp32 on CPUs, as other runtimes have it there."""
+        name = self.spec.precision
+        if name == "auto" and self.device.type == "cpu":
+            name = "fp32"
+        return devices.resolve_precision(name, self.device)
 
     def data(self, reference: str) -> Data:
         """The dataset that the spec names."""
@@ -116,9 +120,9 @@ class Job:
         )
         return evaluation(scoring.score(logits, split.y.cpu())), logits
 
-    def environment(self) -> Environment:
-        """Where this process runs."""
-        seen = devices.describe(self.device, self.precision)
+    def environment(self, precision: devices.Precision | None = None) -> Environment:
+        """Where this process runs; `precision` is what a training ran in."""
+        seen = devices.describe(self.device, precision or self.precision)
         return Environment.model_validate(vars(seen))
 
 

@@ -48,7 +48,9 @@ def distill(job: Job, spec: DistillSpec) -> Outcome:
     together, teacher_logits = _together(spec, judged, data)
     first, control = judged[0].result.facts, _control(finished)
     result = DistillResult(
-        **trained.result_fields(job, kept, summary(finished)),
+        **trained.result_fields(
+            job, kept, summary(finished), (*watch.warnings, *_warnings(control))
+        ),
         teacher=first,
         teacher_test=together,
         teachers=tuple(one.result for one in judged) if len(judged) > 1 else (),
@@ -59,7 +61,6 @@ def distill(job: Job, spec: DistillSpec) -> Outcome:
         class_change_points=_class_changes(trained.test, together),
         rounds=_rounds(finished, kept) if spec.rounds > 1 else (),
         control=control,
-        warnings=(*watch.warnings, *_warnings(control)),
         teacher_logits=lesson.source_of_logits(),
     )
     source = teachers[0].source

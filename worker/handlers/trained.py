@@ -1,6 +1,6 @@
 """What `train` and `distill` share after the last step: save, reload, judge, describe."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -31,8 +31,10 @@ class Trained:
     test: Evaluation
     test_logits: torch.Tensor
 
-    def result_fields(self, job: Job, kept: Finished, seeds: SeedsSummary | None) -> dict[str, Any]:
-        """The fields of a `TrainedResult`."""
+    def result_fields(
+        self, job: Job, kept: Finished, seeds: SeedsSummary | None, warnings: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """The fields of a `TrainedResult`; `warnings` come after those of the training itself."""
         outcome = kept.outcome
         return {
             "model": job.order.model_id,
@@ -45,9 +47,10 @@ class Trained:
             "validation": self.validation,
             "test": self.test,
             "data": self.data,
-            "environment": job.environment(),
+            "environment": job.environment(outcome.precision),
             "seed": kept.leg.seed,
             "seeds": seeds,
+            "warnings": (*outcome.warnings, *warnings),
         }
 
 

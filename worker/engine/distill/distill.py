@@ -29,7 +29,8 @@ from worker.engine.models.features import (
     matched,
 )
 from worker.engine.seeds import derived_seed
-from worker.engine.train.loop import FitOutcome, count_outputs, fit
+from worker.engine.train.loop import FitOutcome, fit
+from worker.engine.train.prepare import count_outputs
 from worker.engine.train.settings import FitOptions
 
 DEFAULT_TERMS: Final = (Term("kd"),)

@@ -7,40 +7,47 @@ from typing import Final, Unpack
 
 import torch
 from torch import nn
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from worker.engine.data.batches import Batch, Batches, Normalizer, resident
+from worker.engine.data.batches import Batches, Normalizer, resident
 from worker.engine.data.split import Data
 from worker.engine.data.views import seen_in_epoch
-from worker.engine.device import autocast, grad_scaler, resolve_device, resolve_precision
-from worker.engine.errors import (
-    Diverged,
-    IncompatibleDataset,
-    NotTrainable,
-    Stopped,
-    memory_errors,
-)
+from worker.engine.device import Precision, resolve_device
+from worker.engine.errors import Diverged, Stopped, memory_errors
 from worker.engine.observer import EpochRecord
 from worker.engine.seeds import seed_everything
-from worker.engine.train.evaluate import evaluate
+from worker.engine.train.average import WeightAverage
+from worker.engine.train.evaluate import Evaluation, evaluate
 from worker.engine.train.meter import EpochMeter
 from worker.engine.train.objective import CrossEntropy, Objective
+from worker.engine.train.precision import agreed_precision
+from worker.engine.train.prepare import learned_of, prepared
 from worker.engine.train.progress import Progress, best_of, epochs_without_gain
 from worker.engine.train.resume import Checkpointer
-from worker.engine.train.settings import FitOptions, Settings, learning_rate_at, make_optimizer
+from worker.engine.train.schedule import learning_rate_at
+from worker.engine.train.settings import FitOptions, Settings
+from worker.engine.train.stages import checkpointed
+from worker.engine.train.step import Stepper
 
 _REPORT_EVERY_S: Final = 0.25
+_SECOND_CHANCE: Final = 0.1  # of the learning rate, after a run that diverged
 
 
 @dataclass(frozen=True)
 class FitOutcome:
-    """What a run did; `training_s` counts all attempts, `images_per_s` steps alone."""
+    """What a run did; `training_s` counts all attempts, `images_per_s` steps alone.
+
+    `precision` and `micro_batches` (of an optimizer step) are those of the end, `warnings` what
+    was other than asked for.
+    """
 
     history: tuple[EpochRecord, ...]
     best_epoch: int
     training_s: float
     images_per_s: float
     steps: int
+    precision: Precision
+    micro_batches: int
+    warnings: tuple[str, ...]
 
 
 def fit(
@@ -59,6 +66,10 @@ def fit(
     `label_smoothing`; `Settings` explains the other options. The model ends on the run's device,
     in evaluation mode. A run resumed from any of its checkpoints ends, on the same machine and
     device, with the same weights bit for bit.
+
+    Where memory runs out in a step, the step is taken again in micro-batches of half the size.
+    Where a loss or gradient is not finite, the epoch is trained again at a tenth of the rate, and
+    the run goes on with that; the second time it is `Diverged`.
 
     Raises `Stopped` after the checkpoint that the observer asked for (if there is a
     `checkpoint_dir`), `Diverged`, `OutOfMemory`, `DiskFull`, `InvalidCheckpoint`,
@@ -88,26 +99,20 @@ class _Trainer:
         self.settings, self.objective, self.observer = settings, objective, settings.observer
         self.mean, self.std = mean, std
         self.device = resolve_device(settings.device)
-        self.precision = resolve_precision(settings.precision, self.device)
         self.normalise = Normalizer.of(mean, std, data.train.x, self.device)
-        self.model = _prepared(model, data, self.normalise, self.device)
-        if not any(p.requires_grad for p in model.parameters()):
-            raise NotTrainable("the model has no weights to train")
-        self.learned = _learned(objective, self.device)
-        both = (*model.parameters(), *self.learned.parameters())
-        self.parameters = [p for p in both if p.requires_grad]
+        self.model = prepared(model, data, self.normalise, self.device)
+        learned = learned_of(objective, self.device)
         seed_everything(settings.seed, deterministic=settings.deterministic)
         self.train_split = resident(data.train, self.device)
         self.validation_split = resident(data.validation, self.device)
         self.steps_per_epoch = len(Batches(self.train_split, settings.batch_size, self.device))
-        self.optimizer = make_optimizer(self.parameters, settings)
-        self.scaler = grad_scaler(self.device, self.precision)
         self.progress = Progress(EpochMeter(self.device))
+        self.average = WeightAverage(model, settings.ema_decay)
+        self.step = Stepper(
+            model, learned, objective, self.normalise, settings, self._precision(), self._warn
+        )
         self.checkpoints = Checkpointer(
-            model,
-            self.learned,
-            self.optimizer,
-            self.scaler,
+            {"model": model, "learned": learned, "average": self.average, "stepper": self.step},
             self.progress,
             settings,
             data.digest,
@@ -119,8 +124,9 @@ class _Trainer:
         self.checkpoints.resume()
         self.progress.start_clock()
         self.observer.on_phase("training")
-        while not self._finished():
-            self._epoch()
+        with checkpointed(self.model, self.settings.activation_checkpointing):
+            while not self._finished():
+                self._epoch_or_again()
         progress = self.progress
         self.model.load_state_dict(progress.best_weights)
         self.model.to(memory_format=torch.contiguous_format).eval()
@@ -130,6 +136,9 @@ class _Trainer:
             training_s=progress.elapsed(),
             images_per_s=progress.images / max(progress.step_seconds, 1e-9),
             steps=progress.step,
+            precision=self.step.precision,
+            micro_batches=self.step.micro_batches,
+            warnings=tuple(progress.warnings),
         )
 
     def _finished(self) -> bool:
@@ -137,6 +146,22 @@ class _Trainer:
         if patience is not None and epochs_without_gain(history) >= patience:
             return True
         return len(history) >= self.settings.epochs
+
+    def _epoch_or_again(self) -> None:
+        good = self.checkpoints.snapshot()
+        try:
+            self._epoch()
+        except Diverged as error:
+            if self.progress.rate_factor < 1:
+                raise
+            reason = str(error)
+        else:
+            return
+        elapsed = self.progress.elapsed()
+        self.checkpoints.restore(good)
+        self.progress.start_clock(elapsed)
+        self.progress.rate_factor = _SECOND_CHANCE
+        self._warn(f"{reason}: went back to step {self.progress.step}, at a tenth of the rate")
 
     def _epoch(self) -> None:
         progress, settings = self.progress, self.settings
@@ -161,7 +186,8 @@ class _Trainer:
         started = time.perf_counter()
         for batch in batches:
             rate = self._rate(epoch, progress.offset + 1)
-            self._step(batch, rate)
+            self.step(batch, rate, progress.step + 1, progress.meter)
+            self.average.update()
             progress.step += 1
             progress.offset += 1
             progress.meter.seconds += time.perf_counter() - started
@@ -171,30 +197,6 @@ class _Trainer:
         # Reading waited for the device: what it still had to do belongs to the steps.
         progress.meter.seconds += time.perf_counter() - started
         self._close_epoch(epoch)
-
-    def _step(self, batch: Batch, rate: float) -> None:
-        meter, number = self.progress.meter, self.progress.step + 1
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.zero_grad(set_to_none=True)
-        for micro in batch.chunks(self.settings.gradient_accumulation_steps):
-            with autocast(self.device, self.precision):
-                inputs = self.normalise(micro.x)
-                logits_BK = self.model(inputs)
-                loss = self.objective(logits_BK, micro, inputs)
-            share = loss.total * (len(micro) / len(batch))
-            torch.autograd.backward(self.scaler.scale(share))
-            meter.add(loss, logits_BK, micro.y)
-            meter.watch(loss.total, number)
-        self.scaler.unscale_(self.optimizer)
-        norm = get_total_norm([p.grad for p in self.parameters if p.grad is not None])
-        if self.settings.max_grad_norm is not None:
-            clip_grads_with_norm_(self.parameters, self.settings.max_grad_norm, norm)
-        if not self.scaler.is_enabled():
-            # An active scaler expects overflow: it skips the step and lowers its factor.
-            meter.watch(norm, number)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
 
     def _after_step(self, epoch: int, rate: float) -> None:
         progress = self.progress
@@ -224,64 +226,49 @@ class _Trainer:
 
     def _close_epoch(self, epoch: int) -> None:
         progress = self.progress
-        validation = evaluate(
-            self.model,
-            self.validation_split,
-            self.mean,
-            self.std,
-            batch_size=max(self.settings.batch_size, 128),
-            device=self.device,
-            precision=self.precision,
-        )
-        # NaN is not below infinity either.
-        if not validation.loss < float("inf"):
-            raise Diverged(f"validation loss is not finite after epoch {epoch + 1}")
-        reading = progress.meter.read()
-        record = EpochRecord(
+        with self.average.in_place():
+            validation = evaluate(
+                self.model,
+                self.validation_split,
+                self.mean,
+                self.std,
+                batch_size=max(self.settings.batch_size // self.step.micro_batches, 128),
+                device=self.device,
+                precision=self.step.precision,
+            )
+            # NaN is not below infinity either.
+            if not validation.loss < float("inf"):
+                raise Diverged(f"validation loss is not finite after epoch {epoch + 1}")
+            record = self._record(epoch, validation)
+            progress.close_epoch(record, self.model, EpochMeter(self.device))
+        self.observer.on_epoch(record)
+
+    def _record(self, epoch: int, validation: Evaluation) -> EpochRecord:
+        meter = self.progress.meter
+        reading = meter.read()
+        return EpochRecord(
             epoch=epoch + 1,
             losses=reading.losses,
             train_accuracy=reading.accuracy,
             validation_accuracy=validation.accuracy,
             validation_loss=validation.loss,
             learning_rate=self._rate(epoch, self.steps_per_epoch),
-            images_per_s=progress.meter.examples / max(progress.meter.seconds, 1e-9),
+            images_per_s=meter.examples / max(meter.seconds, 1e-9),
         )
-        progress.close_epoch(record, self.model, EpochMeter(self.device))
-        self.observer.on_epoch(record)
 
     def _rate(self, epoch: int, steps_done: int) -> float:
-        return learning_rate_at(self.settings, epoch, steps_done / self.steps_per_epoch)
+        rate = learning_rate_at(self.settings, epoch, steps_done / self.steps_per_epoch)
+        return rate * self.progress.rate_factor
 
+    def _precision(self) -> Precision:
+        first = next(iter(Batches(self.train_split, self.settings.batch_size, self.device)))
+        precision, warning = agreed_precision(
+            self.settings.precision, self.model, self.normalise(first.x), first.y
+        )
+        if warning is not None:
+            self._warn(warning)
+        return precision
 
-def _prepared(
-    model: nn.Module, data: Data, normalise: Normalizer, device: torch.device
-) -> nn.Module:
-    """The model on the device, channels-last for images, seen to fit the data."""
-    model.to(device)
-    if data.train.x.ndim == 4:
-        model.to(memory_format=torch.channels_last)
-    outputs = count_outputs(model, normalise(data.train.x[:1].to(device)))
-    if outputs < data.classes:
-        raise IncompatibleDataset(f"the data has {data.classes} classes, the model {outputs}")
-    return model
-
-
-def _learned(objective: Objective, device: torch.device) -> nn.Module:
-    learned = objective.learned()
-    return nn.Module() if learned is None else learned.to(device).train()
-
-
-@torch.no_grad()
-def count_outputs(model: nn.Module, inputs: torch.Tensor) -> int:
-    """K of the model's logits [B, K]. Raises `IncompatibleDataset` if it cannot take `inputs`."""
-    was_training = model.training
-    try:
-        return int(model.eval()(inputs).shape[1])
-    except (torch.OutOfMemoryError, MemoryError):
-        raise
-    except RuntimeError as error:
-        raise IncompatibleDataset(
-            f"the model cannot take inputs of {list(inputs.shape[1:])}"
-        ) from error
-    finally:
-        model.train(was_training)
+    def _warn(self, message: str) -> None:
+        self.progress.warnings.append(message)
+        self.observer.on_warning(message)

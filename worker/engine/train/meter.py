@@ -22,7 +22,7 @@ class Reading:
 
 
 class EpochMeter:
-    """Adds up losses and hits, and remembers the first step at which a number was not finite."""
+    """Adds up losses and hits (of examples that have a label), and remembers the first step at which a number was not finite."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -30,6 +30,7 @@ class EpochMeter:
         self.seconds = 0.0
         self._sums: dict[str, Tensor] = {}
         self._hits = torch.zeros((), dtype=torch.int64, device=device)
+        self._labelled = torch.zeros((), dtype=torch.int64, device=device)
         self._first_bad = torch.full((), _NEVER, dtype=torch.int64, device=device)
 
     @torch.no_grad()
@@ -41,6 +42,7 @@ class EpochMeter:
             weighted = value.detach().double() * count
             self._sums[name] = self._sums[name] + weighted if name in self._sums else weighted
         self._hits += (logits_BK.argmax(1) == labels_B).sum()
+        self._labelled += (labels_B >= 0).sum()
 
     @torch.no_grad()
     def watch(self, value: Tensor, step: int) -> None:
@@ -59,7 +61,7 @@ class EpochMeter:
         if not self.examples:
             return Reading({}, math.nan)
         losses = {name: float(value) / self.examples for name, value in self._sums.items()}
-        return Reading(losses, int(self._hits) / self.examples)
+        return Reading(losses, int(self._hits) / max(int(self._labelled), 1))
 
     def state(self) -> dict[str, Any]:
         """Everything, as tensors and plain values."""
@@ -68,6 +70,7 @@ class EpochMeter:
             "seconds": self.seconds,
             "sums": self._sums,
             "hits": self._hits,
+            "labelled": self._labelled,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -75,3 +78,5 @@ class EpochMeter:
         self.examples, self.seconds = state["examples"], state["seconds"]
         self._sums = {name: value.to(self._device) for name, value in state["sums"].items()}
         self._hits = state["hits"].to(self._device)
+        self._labelled = state["labelled"].to(self._device)
+        self._first_bad.fill_(_NEVER)

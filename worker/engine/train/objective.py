@@ -55,12 +55,20 @@ class CrossEntropy(Objective):
 def hard_loss(logits_BK: Tensor, batch: Batch, label_smoothing: float) -> Tensor:
     """Mean cross-entropy, in float32 whatever the forward pass ran in.
 
-    For a mixed batch it is that of both labels by their shares, which equals the cross-entropy
-    of the mixed label.
+    An example without a label, −1, adds nothing to the sum and one to the count. For a mixed
+    batch it is that of both labels by their shares, which equals the cross-entropy of the mixed
+    label.
     """
 
     def entropy(labels_B: Tensor) -> Tensor:
-        return F.cross_entropy(logits_BK.float(), labels_B, label_smoothing=label_smoothing)
+        whole = F.cross_entropy(
+            logits_BK.float(),
+            labels_B,
+            ignore_index=-1,
+            reduction="sum",
+            label_smoothing=label_smoothing,
+        )
+        return whole / len(labels_B)
 
     own, mix = entropy(batch.y), batch.mix
     return own if mix is None else mix.share * own + (1 - mix.share) * entropy(mix.labels)

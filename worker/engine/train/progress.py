@@ -12,7 +12,10 @@ from worker.engine.train.meter import EpochMeter
 
 
 class Progress:
-    """Counters, history and best weights of a run; `offset` counts the open epoch's batches."""
+    """Counters, history and best weights of a run; `offset` counts the open epoch's batches.
+
+    Learning rates are multiplied by `rate_factor`. `warnings` are for a careful reader.
+    """
 
     def __init__(self, meter: EpochMeter) -> None:
         self.meter = meter
@@ -22,12 +25,16 @@ class Progress:
         self.step_seconds = 0.0
         self.history: list[EpochRecord] = []
         self.best_weights: dict[str, Tensor] = {}
+        self.rate_factor = 1.0
+        self.warnings: list[str] = []
         self._seconds_before = 0.0
         self._started = time.perf_counter()
 
-    def start_clock(self) -> None:
-        """This attempt's work begins now."""
+    def start_clock(self, seconds_before: float | None = None) -> None:
+        """Work goes on now; `seconds_before` counts instead of what a state said."""
         self._started = time.perf_counter()
+        if seconds_before is not None:
+            self._seconds_before = seconds_before
 
     def elapsed(self) -> float:
         """Seconds at work, over all attempts."""
@@ -42,7 +49,7 @@ class Progress:
         self.step_seconds += self.meter.seconds
         self.meter, self.offset = fresh, 0
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """Everything, as tensors and plain values."""
         return {
             "step": self.step,
@@ -50,16 +57,19 @@ class Progress:
             "images": self.images,
             "step_seconds": self.step_seconds,
             "elapsed": self.elapsed(),
+            "rate_factor": self.rate_factor,
+            "warnings": list(self.warnings),
             "history": [asdict(record) for record in self.history],
             "best_weights": self.best_weights,
             "meter": self.meter.state(),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state`; best weights stay where they are until the run ends."""
         self.step, self.offset = state["step"], state["offset"]
         self.images, self.step_seconds = state["images"], state["step_seconds"]
         self._seconds_before = state["elapsed"]
+        self.rate_factor, self.warnings = state["rate_factor"], list(state["warnings"])
         self.history = [EpochRecord(**record) for record in state["history"]]
         self.best_weights = state["best_weights"]
         self.meter.restore(state["meter"])

@@ -1,11 +1,12 @@
 """Writing and reading the state of a run."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor
 
 from worker.engine.checkpoint import checkpoint_path, load, load_newest, save
 from worker.engine.errors import InvalidCheckpoint
@@ -13,8 +14,16 @@ from worker.engine.train.progress import Progress
 from worker.engine.train.settings import Settings
 
 
+class Stateful(Protocol):
+    """What a run continues from, as tensors and plain values."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any], /) -> object: ...
+
+
 class Checkpointer:
-    """Everything from which a run continues bit for bit.
+    """Everything from which a run continues bit for bit: its parts and the random generators.
 
     The order of examples, the augmentation and the learning rate are functions of seed, epoch
     and offset, so they need no state of their own.
@@ -22,17 +31,13 @@ class Checkpointer:
 
     def __init__(
         self,
-        model: nn.Module,
-        learned: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        scaler: torch.amp.GradScaler,
+        parts: Mapping[str, Stateful],
         progress: Progress,
         settings: Settings,
         data_digest: str,
         device: torch.device,
     ) -> None:
-        self._model, self._learned = model, learned
-        self._optimizer, self._scaler = optimizer, scaler
+        self._parts: Mapping[str, Stateful] = {**parts, "progress": progress}
         self._progress, self._settings, self._device = progress, settings, device
         self._fingerprint = {**settings.fingerprint(), "data": data_digest}
         self._written_at, self._written_step = time.monotonic(), 0
@@ -64,37 +69,43 @@ class Checkpointer:
                 f"the checkpoint belongs to another run: {self._differs(found)}"
             )
         try:
-            self._restore(state)
+            self.restore(state)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise InvalidCheckpoint(f"the checkpoint does not fit this model: {error}") from error
         self._written_step = self._progress.step
 
-    def _state(self) -> dict[str, Any]:
-        state = {
-            "settings": self._fingerprint,
-            "model": self._model.state_dict(),
-            "learned": self._learned.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-            "scaler": self._scaler.state_dict(),
-            "progress": self._progress.state(),
-            "rng_cpu": torch.get_rng_state(),
-        }
-        if self._device.type == "cuda":
-            state["rng_cuda"] = torch.cuda.get_rng_state(self._device)
+    def snapshot(self) -> dict[str, Any]:
+        """A copy of the current state in the computer's memory, for `restore`."""
+        state: dict[str, Any] = _copied(self._state())
         return state
 
-    def _restore(self, state: dict[str, Any]) -> None:
-        self._model.load_state_dict(state["model"])
-        self._learned.load_state_dict(state["learned"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._scaler.load_state_dict(state["scaler"])
-        self._progress.restore(state["progress"])
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to a state. The clock goes back as well."""
+        for name, part in self._parts.items():
+            part.load_state_dict(state[name])
         torch.set_rng_state(state["rng_cpu"])
         if self._device.type == "cuda" and "rng_cuda" in state:
             torch.cuda.set_rng_state(state["rng_cuda"], self._device)
+
+    def _state(self) -> dict[str, Any]:
+        state: dict[str, Any] = {name: part.state_dict() for name, part in self._parts.items()}
+        state |= {"settings": self._fingerprint, "rng_cpu": torch.get_rng_state()}
+        if self._device.type == "cuda":
+            state["rng_cuda"] = torch.cuda.get_rng_state(self._device)
+        return state
 
     def _differs(self, found: object) -> str:
         if not isinstance(found, dict):
             return "it does not say which"
         names = sorted(set(found) | set(self._fingerprint))
         return ", ".join(n for n in names if found.get(n) != self._fingerprint.get(n))
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, Mapping):
+        return {key: _copied(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_copied(item) for item in value)
+    return value

@@ -1,7 +1,8 @@
-"""Every option of a training run, its default, and the learning rate that follows from it."""
+"""Every option of a training run and its default."""
 
 import math
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal, TypedDict, assert_never, get_args
 
@@ -13,7 +14,7 @@ from worker.engine.device import DeviceName, PrecisionName
 from worker.engine.observer import NullObserver, Observer
 
 OptimizerName = Literal["adam", "adamw", "sgd"]
-SchedulerName = Literal["constant", "step", "cosine"]
+SchedulerName = Literal["constant", "step", "multistep", "cosine", "one_cycle"]
 
 # Where and how watched a run is; none of these changes what it computes on one machine.
 _NOT_COMPARED: Final = frozenset(
@@ -33,11 +34,15 @@ class FitOptions(TypedDict, total=False):
     momentum: float
     scheduler: SchedulerName
     step_size: int
+    milestones: tuple[int, ...]
     gamma: float
     warmup_epochs: int
+    warmup_share: float
     label_smoothing: float
     gradient_accumulation_steps: int
+    activation_checkpointing: bool
     max_grad_norm: float | None
+    ema_decay: float | None
     augmentation: Augmentation
     mixup_alpha: float
     cutmix_alpha: float
@@ -61,11 +66,15 @@ class Settings:
     `batch_size` counts examples per optimizer step, which `gradient_accumulation_steps` cuts into
     micro-batches. `mixup_alpha` and `cutmix_alpha` are of a Beta distribution, 0 for none; where
     both are positive, each batch draws one. `momentum` is for sgd; `weight_decay` is decoupled for
-    adamw. `step_size` (epochs) and `gamma` are for the step scheduler. `early_stopping_patience`
-    counts epochs without a better validation accuracy. With `views` above 0 the augmentation gives
-    that many fixed views of the training split, one an epoch in turn, in place of fresh images each
-    time. `resume_from` is a checkpoint, or a folder of them, of which the newest intact one is
-    taken. Raises ValueError for what cannot be.
+    adamw. The step scheduler multiplies the rate by `gamma` every `step_size` epochs, multistep at
+    each epoch of `milestones`, counted from 0; one_cycle rises to `learning_rate` over
+    `warmup_share` of the run and falls to next to nothing, the others may have `warmup_epochs`.
+    With `ema_decay` the average of the weights is what is validated and kept.
+    `activation_checkpointing` computes activations twice to hold fewer of them.
+    `early_stopping_patience` counts epochs without a better validation accuracy. With `views`
+    above 0 the augmentation gives that many fixed views of the training split, one an epoch in
+    turn, in place of fresh images each time. `resume_from` is a checkpoint, or a folder of them,
+    of which the newest intact one is taken. Raises ValueError for what cannot be.
     """
 
     epochs: int = 30
@@ -76,11 +85,15 @@ class Settings:
     momentum: float = 0.9
     scheduler: SchedulerName = "step"
     step_size: int = 20
+    milestones: tuple[int, ...] = ()
     gamma: float = 0.1
     warmup_epochs: int = 0
+    warmup_share: float = 0.3
     label_smoothing: float = 0.0
     gradient_accumulation_steps: int = 1
+    activation_checkpointing: bool = False
     max_grad_norm: float | None = None
+    ema_decay: float | None = None
     augmentation: Augmentation = "none"
     mixup_alpha: float = 0.0
     cutmix_alpha: float = 0.0
@@ -109,8 +122,9 @@ class Settings:
             raise ValueError(f"label_smoothing must be in [0, 1), got {self.label_smoothing}")
         if self.views < 0 or (self.views and self.augmentation == "none"):
             raise ValueError(f"views of {self.augmentation!r} augmentation cannot be {self.views}")
-        if not 0 <= self.warmup_epochs < self.epochs:
-            raise ValueError(f"warmup_epochs must be in [0, epochs), got {self.warmup_epochs}")
+        self._check_schedule()
+        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
+            raise ValueError(f"ema_decay must be in (0, 1), got {self.ema_decay}")
         for name, names in (
             ("optimizer", OptimizerName),
             ("scheduler", SchedulerName),
@@ -119,30 +133,22 @@ class Settings:
             if getattr(self, name) not in get_args(names):
                 raise ValueError(f"unknown {name} {getattr(self, name)!r}")
 
+    def _check_schedule(self) -> None:
+        if not 0 <= self.warmup_epochs < self.epochs:
+            raise ValueError(f"warmup_epochs must be in [0, epochs), got {self.warmup_epochs}")
+        if self.scheduler == "one_cycle" and self.warmup_epochs:
+            raise ValueError("one_cycle rises by warmup_share; warmup_epochs must be 0")
+        if not 0 < self.warmup_share < 1:
+            raise ValueError(f"warmup_share must be in (0, 1), got {self.warmup_share}")
+        if any(one >= other for one, other in pairwise((0, *self.milestones))):
+            raise ValueError(f"milestones must be positive and rise, got {self.milestones}")
+        if (self.scheduler == "multistep") != bool(self.milestones):
+            raise ValueError("milestones belong to multistep, which needs them")
+
     def fingerprint(self) -> dict[str, Any]:
         """The options that a resumed run must share with the run it continues."""
         names = (item.name for item in fields(self))
         return {name: getattr(self, name) for name in names if name not in _NOT_COMPARED}
-
-
-def learning_rate_at(settings: Settings, epoch: int, progress: float) -> float:
-    """The rate of one step: `epoch` from 0, `progress` the share of it done after the step.
-
-    Schedulers change it from epoch to epoch; warm-up, first, rises linearly from step to step.
-    """
-    base, warmup = settings.learning_rate, settings.warmup_epochs
-    if epoch < warmup:
-        return base * (epoch + progress) / warmup
-    match settings.scheduler:
-        case "constant":
-            return base
-        case "step":
-            return base * settings.gamma ** (epoch // settings.step_size)
-        case "cosine":
-            done = (epoch - warmup) / (settings.epochs - warmup)
-            return base * (1 + math.cos(math.pi * done)) / 2
-        case _:
-            assert_never(settings.scheduler)
 
 
 def make_optimizer(parameters: list[nn.Parameter], settings: Settings) -> torch.optim.Optimizer:
