@@ -95,7 +95,7 @@ def _wrong_arrays() -> Mapping[str, dict[str, Any]]:
         "no examples": {"x_train": x[:0], "y_train": y[:0]},
         "one example": {"x_train": x[:1], "y_train": y[:1]},
         "one class": {"y_train": y * 0, "y_test": np.zeros(6, np.int64)},
-        "negative labels": {"y_train": y - 1},
+        "negative labels": {"y_train": y - 2},  # −1 stands for none
         "labels of 10^12": {"y_train": y * 10**12},
         "labels of 2^63": {"y_train": np.full(12, 2**63, np.uint64)},
         "labels that are fractions": {"y_train": y / 2},

@@ -27,7 +27,7 @@ def check_dataset(order: DatasetCheckOrder, folder: Path) -> CheckedDataset:
         classes=prepared.classes,
         input_size=prepared.input_size,
         labels=prepared.labels,
-        splits={name: sum(counts) for name, counts in prepared.counts.items()},
+        splits=dict(prepared.sizes),
         class_counts=dict(prepared.counts),
         normalisation=Normalisation(mean=prepared.mean, std=prepared.std),
         findings=_findings(prepared.findings),

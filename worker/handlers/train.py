@@ -6,6 +6,7 @@ from torch import Tensor
 
 from service.contract.train import TrainResult, TrainSpec
 from service.reports.key_figures import key_figures
+from worker.engine.errors import IncompatibleDataset
 from worker.engine.models.folder import LoadedModel
 from worker.engine.train.loop import FitOutcome, fit
 from worker.engine.train.settings import FitOptions
@@ -17,6 +18,11 @@ from worker.handlers.trained import produced, save_and_judge
 def train(job: Job, spec: TrainSpec) -> Outcome:
     """Train, keep the best epoch by validation, judge the saved file on the test split."""
     data = job.data(spec.dataset)
+    if without := int((data.train.y < 0).sum()):
+        raise IncompatibleDataset(
+            f"{without} training examples have no label",
+            hint="Distil from a teacher: it says what it thinks of them.",
+        )
 
     def run(
         leg: Leg, previous: Mapping[str, Tensor] | None, options: FitOptions

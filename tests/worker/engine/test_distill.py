@@ -8,9 +8,10 @@ import torch
 from scipy.special import log_softmax, rel_entr, softmax
 from torch import nn
 
+from tests.worker.engine.conftest import MakeData
 from tests.worker.engine.recorder import Recorder
 from worker.engine.data.batches import Batch
-from worker.engine.data.split import Data
+from worker.engine.data.split import Data, Split
 from worker.engine.data.views import view
 from worker.engine.distill.distill import distill
 from worker.engine.distill.losses import LOSSES, FeatureLoss
@@ -211,6 +212,20 @@ def test_logits_of_other_images_or_a_torn_file_are_not_used(data: Data, tmp_path
     file.write_bytes(file.read_bytes()[:100])
     run(Net(), [teacher], data, files=[file])
     assert teacher.calls == 4
+
+
+def test_examples_without_a_label_are_learnt_from_the_teacher_alone(make_data: MakeData) -> None:
+    data = make_data()
+    labels = data.train.y.clone()
+    labels[::2] = -1
+    partly = Data.of(Split(data.train.x, labels), data.validation, data.test)
+    logits = torch.randn(60, 3, generator=torch.Generator().manual_seed(0))
+    objective = Distillation([Term("kd")], KnownTeachers(logits[None] + 1), hard_weight=0.3)
+    batch = Batch(partly.train.x, partly.train.y, torch.arange(60))
+    loss = objective(logits, batch, batch.x)
+    labelled = -log_softmax(logits.numpy()[1::2], axis=1)[np.arange(30), labels[1::2]].sum()
+    assert loss.terms["hard"].item() == pytest.approx(labelled / 60, rel=1e-5)
+    assert run(Net(), [Net(8)], partly).history[-1].losses["hard"] > 0
 
 
 @pytest.mark.parametrize("name", [n for n, loss in LOSSES.items() if isinstance(loss, FeatureLoss)])

@@ -137,7 +137,7 @@ def _written(
         input_size=rows.shape,
         labels=labels,
         counts={
-            name: tuple(np.bincount(part.y, minlength=classes).tolist())
+            name: tuple(np.bincount(part.y[part.y >= 0], minlength=classes).tolist())
             for name, part in parts.items()
         },
         mean=mean,

@@ -21,6 +21,7 @@ _COUNTED_ROWS = 1024  # counting takes eight times the bytes that it counts
 class Split:
     """Inputs x, uint8 or float32 [N, …] (images [N, C, H, W]), and labels y, int64 [N].
 
+    Of the training split some labels may be −1: these examples have none.
     `on_disk`: x is a file's bytes, mapped, and need not fit into memory.
     """
 
@@ -96,11 +97,13 @@ def cut(split: Split, share: float, seed: int) -> tuple[Split, Split]:
 
 
 def drawn(y: Tensor, share: float, seed: int) -> Tensor:
-    """Which of the labels `cut` takes for the part, bool [N]."""
+    """Which of the labels `cut` takes for the part, bool [N]; no example without a label."""
     if not 0 < share < 1:
         raise ValueError(f"share must be in (0, 1), got {share}")
+    if int(y.max()) < 0:
+        raise InvalidDataset("all labels are negative")
     chosen = torch.zeros(len(y), dtype=torch.bool)
-    for label in torch.unique(y).tolist():
+    for label in torch.unique(y[y >= 0]).tolist():
         members = torch.nonzero(y == label).flatten()
         wanted = min(len(members) - 1, max(1, round(share * len(members))))
         order = torch.randperm(len(members), generator=generator(seed, "cut", label))
@@ -138,8 +141,11 @@ def _check(name: str, split: Split, like: Split) -> None:
         raise InvalidDataset(f"{name} inputs have the shape {tuple(x.shape)}")
     if x.shape[1:] != like.x.shape[1:] or x.dtype != like.x.dtype:
         raise InvalidDataset(f"{name} inputs differ from the training inputs in shape or type")
-    if int(y.min()) < 0:
+    # −1 stands for no label: a teacher can say what it thinks of such an example.
+    if int(y.min()) < (-1 if name == "train" else 0):
         raise InvalidDataset(f"{name} has a negative label")
+    if int(y.max()) < 0:
+        raise InvalidDataset(f"{name} has no labelled example")
 
 
 def _check_values(name: str, x: Tensor) -> None:

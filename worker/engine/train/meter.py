@@ -22,7 +22,8 @@ class Reading:
 
 
 class EpochMeter:
-    """Adds up losses and hits (of examples that have a label), and remembers the first step at which a number was not finite."""
+    """Adds up losses, and hits among what has a label; remembers the first step at which a number
+    was not finite."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
