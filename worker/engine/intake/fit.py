@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from worker.engine.errors import InvalidModel, memory_errors
 from worker.engine.intake.names import without_prefix
 from worker.engine.intake.upload import shown
+from worker.engine.models import registry
 from worker.engine.models.config import ModelConfig
 from worker.engine.models.folder import build, describe_mismatch, expected_shapes
 
@@ -19,7 +20,7 @@ def fit(config: ModelConfig, tensors: Mapping[str, Tensor]) -> tuple[nn.Module, 
     Raises `InvalidModel` with what is missing, unexpected or of another shape.
     """
     wanted = expected_shapes(config)
-    renamed, prefix = without_prefix(tensors, wanted)
+    renamed, prefix = without_prefix(_as_built(config, tensors, wanted), wanted)
     found = {name: tuple(tensor.shape) for name, tensor in renamed.items()}
     mismatch = describe_mismatch(found, wanted)
     if mismatch:
@@ -29,6 +30,19 @@ def fit(config: ModelConfig, tensors: Mapping[str, Tensor]) -> tuple[nn.Module, 
         module = build(config).eval()
         notes += _fill(module, renamed)
     return module, tuple(notes)
+
+
+def _as_built(
+    config: ModelConfig, tensors: Mapping[str, Tensor], wanted: Mapping[str, tuple[int, ...]]
+) -> Mapping[str, Tensor]:
+    """Under the names that the module has, where the files of its library have others."""
+    architecture = registry.find(config.architecture)
+    if architecture.published_names is None or all(name in tensors for name in wanted):
+        return tensors
+    with torch.device("meta"):
+        module = architecture.build(config.classes, config.input_size, **config.options)
+    names = architecture.published_names(module)
+    return {names.get(name, name): tensor for name, tensor in tensors.items()}
 
 
 @torch.no_grad()

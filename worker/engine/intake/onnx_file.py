@@ -13,7 +13,7 @@ from worker.engine.intake.onnx_operators import OPERATORS
 from worker.engine.intake.upload import shown
 
 _MAX_BYTES: Final = (2 << 30) - 1  # of a protocol buffer
-_MAX_NODES: Final = 100_000
+_MAX_NODES: Final = 10_000  # the deepest classifiers, quantised, have half of that
 _MAX_ELEMENTS: Final = 1 << 34  # of any shape that the file spells out
 _ADVICE: Final = "Export it again with torch.onnx.export(…, external_data=False)."
 

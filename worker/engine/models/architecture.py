@@ -30,11 +30,14 @@ class Architecture:
     `build` raises ValueError for an input size or option it cannot serve. What it builds maps
     normalised float32 [B, *input_size] to logits [B, classes], in training mode too, and draws
     its weights from torch's global generator. `options` are the names of the keywords it takes.
+    `published_names` gives, for a module on any device, what its library's files call tensors that
+    the module calls otherwise; None: files have the module's names.
     """
 
     build: Callable[..., nn.Module]
     options: frozenset[str] = frozenset()
     defaults: Callable[[], Defaults] = Defaults
+    published_names: Callable[[nn.Module], Mapping[str, str]] | None = None
 
 
 class Family(Protocol):

@@ -146,7 +146,7 @@ def find(name: str) -> Architecture | None:
     if kind is None:
         return None
     defaults = Defaults((3, 224, 224), _HALF if kind.half else _IMAGENET)
-    return Architecture(partial(_build, kind), kind.fields, lambda: defaults)
+    return Architecture(partial(_build, kind), kind.fields, lambda: defaults, _published_names)
 
 
 def _build(kind: _Kind, classes: int, input_size: tuple[int, ...], **options: Any) -> nn.Module:
@@ -163,6 +163,19 @@ def _build(kind: _Kind, classes: int, input_size: tuple[int, ...], **options: An
     config = configuration(num_channels=channels, num_labels=classes, **options)
     module: nn.Module = _giving_logits(package, kind)(config)
     return module.train()
+
+
+def _published_names(module: nn.Module) -> Mapping[str, str]:
+    """Files keep the names of older releases, and the library renames them when it loads."""
+    from transformers import PreTrainedModel
+    from transformers.core_model_loading import revert_weight_conversion
+
+    assert isinstance(module, PreTrainedModel)
+    state = module.state_dict()
+    ours = {id(tensor): name for name, tensor in state.items()}
+    reverted = revert_weight_conversion(module, dict(state))
+    # A tensor that was not only renamed is another object; such names are left as they are.
+    return {name: ours[id(tensor)] for name, tensor in reverted.items() if id(tensor) in ours}
 
 
 @cache
