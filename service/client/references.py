@@ -9,7 +9,7 @@ from service.client.jobs import Job
 from service.client.models import Model
 from service.contract.base import Device, Precision
 from service.contract.catalog import ArchitectureSpec
-from service.contract.distill import TeacherMode
+from service.contract.distill import Preset, TeacherMode
 from service.contract.ids import ULID_PATTERN
 
 ModelLike = str | Job | Model
@@ -45,6 +45,7 @@ class DistillOptions(RepeatOptions, total=False):
     """What a distillation takes besides; see `DistillSpec`."""
 
     teacher_mode: TeacherMode
+    preset: Preset
     views: int
     rounds: int
     control: bool

@@ -1,6 +1,7 @@
 """`distill`: a student that learns from teachers' outputs as well as from labels."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Self
 
 from annotated_types import Len
 from pydantic import ConfigDict, Field, model_validator
@@ -19,6 +20,14 @@ from service.contract.training import (
 
 TeacherMode = Literal["average", "best_per_sample"]
 LogitsSource = Literal["live", "computed", "reused"]
+
+
+Preset = Literal["recommended"]
+PRESETS: Final[Mapping[Preset, tuple[AnyLoss, ...]]] = {
+    # Standardised logits ask a small student for the teacher's order, not for its scale.
+    "recommended": (KdLoss(standardise=True, temperature=2.0, alpha=0.5),),
+}
+"""Losses by name of preset; benchmarks/distill_quality measures what they gain."""
 
 
 class TeacherSpec(Contract):
@@ -64,6 +73,9 @@ class DistillSpec(RepeatedSpec):
     loss: LossOrMix = Field(
         default_factory=KdLoss, description="The distillation loss, or a list of them: a mix."
     )
+    preset: Preset | None = Field(
+        None, description="In place of `loss`: what helps most; the spec is kept with its loss."
+    )
     views: int = Field(
         0,
         ge=0,
@@ -83,6 +95,19 @@ class DistillSpec(RepeatedSpec):
         "what the teacher gave.",
     )
     training: TrainingField
+
+    @model_validator(mode="before")
+    @classmethod
+    def _takes_the_loss_of_its_preset(cls, given: Any) -> Any:
+        """The spec keeps the loss and not the name: it means the same when presets have moved."""
+        if not isinstance(given, dict):
+            return given
+        losses = next((of for name, of in PRESETS.items() if name == given.get("preset")), None)
+        if losses is None:
+            return given
+        if given.get("loss") is not None:
+            raise PydanticCustomError("impossible_combination", "give either loss or preset")
+        return {**given, "preset": None, "loss": losses[0] if len(losses) == 1 else losses}
 
     @model_validator(mode="after")
     def _has_teachers(self) -> Self:
