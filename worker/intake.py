@@ -41,8 +41,8 @@ from worker.server_process import EngineHostError
 log = logging.getLogger(__name__)
 
 _POLL_S: Final = 0.25  # uploads are rare and people wait for them; one indexed read each
-_DEADLINE_S: Final = 600.0
-_BYTES_PER_S: Final = 10e6  # slower than any processor decodes images: large uploads get longer
+_DEADLINE_S: Final = 60.0  # a small file that asks for more arithmetic holds up all others
+_BYTES_PER_S: Final = 2e6  # slower than any processor decodes images: large uploads get longer
 _GRACE_S: Final = 120.0
 _SOURCE: Final = "source"
 

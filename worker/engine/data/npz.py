@@ -3,6 +3,7 @@
 import zipfile
 import zlib
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +20,7 @@ Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 MAX_BYTES: Final = 8 * 2**30
 MAX_RATIO: Final = 1000  # runs of equal pixels compress well; zlib itself stops at 1032
 _MAX_MEMBERS: Final = 32
+_MAX_SIDES: Final = 8
 _CHANNELS: Final = (1, 3, 4)
 
 _NAMES: Final = {
@@ -80,8 +82,10 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:
             version = npy.read_magic(file)
             reader = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
             shape, fortran_order, dtype = reader(file)
-        except ValueError as error:
-            raise InvalidDataset(f"{info.filename} is not an array: {error}") from error
+        except (ValueError, TokenError, RecursionError, MemoryError) as error:  # of literal_eval
+            raise InvalidDataset(f"{info.filename} is not an array: {error}"[:500]) from error
+        if len(shape) > _MAX_SIDES:
+            raise InvalidDataset(f"{info.filename} has {len(shape)} sides")
         if dtype.hasobject or dtype.kind not in "uif":
             raise InvalidDataset(f"{info.filename} must hold numbers, got {dtype}")
         count = int(np.prod(shape, dtype=object)) if shape else 1

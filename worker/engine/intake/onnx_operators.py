@@ -1,7 +1,8 @@
 """Operators that an uploaded graph may use: fixed arithmetic on tensors.
 
 Left out are control flow (a loop that never ends), chance, sequences and texts, decoders of images,
-and what is only of use in training.
+what is only of use in training, and `Range` and `OneHot`, whose checker and runtime compute for a
+minute before they find out that the result has no room.
 """
 
 from typing import Final
@@ -15,7 +16,7 @@ GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool G
 GreaterOrEqual GridSample GroupNormalization HardSigmoid HardSwish Hardmax Identity
 InstanceNormalization IsInf IsNaN LRN LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax
 LpNormalization LpPool MatMul MatMulInteger Max MaxPool Mean MeanVarianceNormalization Min Mish Mod
-Mul Neg Not OneHot Or PRelu Pad Pow QLinearConv QLinearMatMul QuantizeLinear RMSNormalization Range
+Mul Neg Not Or PRelu Pad Pow QLinearConv QLinearMatMul QuantizeLinear RMSNormalization
 Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd
 ReduceSum ReduceSumSquare Relu Reshape Resize RotaryEmbedding Round ScatterElements ScatterND Selu
 Shape Shrink Sigmoid Sign Sin Sinh Size Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt

@@ -1,6 +1,6 @@
 """State dicts that `torch.save` wrote. The one place that unpickles anything uploaded."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
 from zipfile import ZIP_STORED
@@ -32,7 +32,7 @@ def read_torch(path: Path) -> Upload:
     Nothing runs that is not on a list of names, `weights_only` or not: the instructions of the
     pickle are read before torch gets them. Raises `InvalidModel`.
     """
-    _check_records(path)
+    stored_bytes = _check_records(path)
     try:
         # The reader that torch.load uses, so that both see the same bytes.
         scanned = torch._C.PyTorchFileReader(str(path)).get_record("data.pkl")
@@ -45,10 +45,12 @@ def read_torch(path: Path) -> Upload:
         raise
     except Exception as error:  # the unpickler raises whatever it meets
         _refuse(error)
+    _check_storages(loaded, stored_bytes)
     return _tensors_of(loaded)
 
 
-def _check_records(path: Path) -> None:
+def _check_records(path: Path) -> int:
+    """How many bytes its storages have."""
     with path.open("rb") as file:
         if file.read(4) != b"PK\x03\x04":
             raise InvalidModel("it is not the zip archive that torch.save writes", ADVICE)
@@ -65,6 +67,32 @@ def _check_records(path: Path) -> None:
             raise InvalidModel(f"{member.filename[:120]} is compressed; torch.save never does that")
         if record == "data.pkl" and member.file_size > MAX_BYTES:
             raise InvalidModel(f"its data.pkl has {member.file_size} bytes", ADVICE)
+    return sum(m.file_size for record, m in records.items() if record.startswith("data/"))
+
+
+def _check_storages(loaded: object, stored_bytes: int) -> None:
+    """The file is mapped: a storage that is longer than its record would go on in the next one."""
+    storages = (tensor.untyped_storage() for tensor in _tensors_within(loaded))
+    claimed = {storage.data_ptr(): storage.nbytes() for storage in storages if storage.nbytes()}
+    if sum(claimed.values()) != stored_bytes:
+        raise InvalidModel(
+            f"its storages claim {sum(claimed.values())} bytes, the file holds {stored_bytes}"
+        )
+
+
+def _tensors_within(loaded: object) -> Iterator[Tensor]:
+    """Of dicts and lists however deep; some hold themselves."""
+    waiting, seen = [loaded], set[int]()
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, Tensor):
+            yield found
+        elif id(found) not in seen:
+            seen.add(id(found))
+            if isinstance(found, Mapping):
+                waiting += [*found.keys(), *found.values()]
+            elif isinstance(found, list | tuple | set):
+                waiting += found
 
 
 def _refuse(error: Exception) -> NoReturn:

@@ -86,7 +86,8 @@ def _typed(document: dict[str, Any]) -> dict[str, Any]:
     typed["std"] = tuple(_floats(document["std"]))
     labels = document.get("labels")
     if labels is not None:
-        _require(all(isinstance(label, str) for label in labels), "labels must be strings")
+        strings = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
+        _require(strings, "labels must be a list of strings")
         typed["labels"] = tuple(labels)
     typed["compression"] = tuple(document.get("compression", ()))
     for name in ("options", "extra"):

@@ -3,8 +3,11 @@
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Final
 
 from torch import Tensor, nn
+
+_MAX_LAYERS: Final = 256  # each costs a while to build, however narrow it is
 
 
 class Mlp(nn.Module):
@@ -30,6 +33,8 @@ def mlp(
     dropout: float = 0.0,
 ) -> Mlp:
     """`hidden` are the widths between input and classes; `dropout` follows each of them."""
+    if len(hidden) > _MAX_LAYERS:
+        raise ValueError(f"hidden may name {_MAX_LAYERS} layers, got {len(hidden)}")
     if any(width < 1 for width in hidden):
         raise ValueError(f"hidden must be widths of at least 1, got {list(hidden)}")
     if not 0 <= dropout < 1:
