@@ -173,7 +173,7 @@ def test_every_command_line_parses(
     monkeypatch.chdir(tmp_path)
     Path("student").mkdir()
     for word in words:
-        if re.fullmatch(r"[\w-]+\.(safetensors|npz|yaml)", word):
+        if re.fullmatch(r"[\w-]+\.(safetensors|pt|onnx|npz|yaml)", word):
             Path(word).touch()
     command: Any = typer.main.get_command(app)
     context, rest = None, [without_variables(word) for word in words]
