@@ -29,11 +29,13 @@ from worker.engine.models.features import (
     matched,
 )
 from worker.engine.seeds import derived_seed
+from worker.engine.train.answering import Answering
 from worker.engine.train.loop import FitOutcome, fit
 from worker.engine.train.prepare import count_outputs
 from worker.engine.train.settings import FitOptions
 
 DEFAULT_TERMS: Final = (Term("kd"),)
+_EXAMPLES: Final = 32  # on which a teacher's fast copy is compared with it
 
 
 def distill(
@@ -133,9 +135,21 @@ def _teachers(
         views = [combined(view, weights, mode, data.train.y) for view in zip(*each, strict=True)]
         return KnownTeachers(torch.stack(views).half().to(device))
     mean, std = (tuple(values) for values in normalisation)
-    example = data.train.x[:1]
+    example = data.train.x[:_EXAMPLES].to(device)
+    # Losses of features listen to the first teacher itself.
+    listened = 1 if any(term.takes_features for term in losses) else 0
     return LiveTeachers(
         teachers,
+        [
+            teacher.module
+            if number < listened
+            else Answering.of(
+                teacher.module,
+                Normalizer.of(teacher.mean, teacher.std, example, device)(example),
+                asked.precision,
+            )
+            for number, teacher in enumerate(teachers)
+        ],
         [
             None
             if (teacher.mean, teacher.std) == (mean, std)

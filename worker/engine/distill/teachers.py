@@ -3,7 +3,7 @@
 Shapes: M teachers, V views, N examples of the training split, B batch, K classes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, assert_never
@@ -37,10 +37,12 @@ class Teacher:
 class LiveTeachers:
     """Asked for every batch; they see the same augmented inputs as the student.
 
-    `normalisers` holds None for a teacher that normalises as the student does.
+    `asked` are the teachers' modules or fast copies of them. `normalisers` holds None for a
+    teacher that normalises as the student does.
     """
 
     teachers: Sequence[Teacher]
+    asked: Sequence[Callable[[Tensor], Tensor]]
     normalisers: Sequence[Normalizer | None]
     mode: TeacherMode
 
@@ -52,8 +54,8 @@ class LiveTeachers:
     def logits(self, batch: Batch, inputs: Tensor) -> Tensor:
         """[B, K] of all of them together."""
         said = [
-            teacher.module(inputs if normalise is None else normalise(batch.x))
-            for teacher, normalise in zip(self.teachers, self.normalisers, strict=True)
+            ask(inputs if normalise is None else normalise(batch.x))
+            for ask, normalise in zip(self.asked, self.normalisers, strict=True)
         ]
         return combined(said, [t.weight for t in self.teachers], self.mode, batch.y)
 
