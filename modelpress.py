@@ -1,18 +1,21 @@
 """Modelpress: make trained PyTorch models smaller and faster, and prove it.
 
-`Client` talks to a service; `load` rebuilds a model that one has made.
+`Client` talks to a service; `load` rebuilds a model that one has made. `Architecture` and
+`Defaults` are for packages that bring architectures of their own.
 """
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from service.client import Client
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Client", "load"]
+    from worker.engine.models.architecture import Architecture, Defaults
+
+__all__ = ["Architecture", "Client", "Defaults", "load"]
 __version__ = version("modelpress")
 
 
@@ -31,3 +34,12 @@ def load(folder: str | Path) -> "nn.Module":
         return load_folder(Path(folder)).module
     except EngineError as error:
         raise ValueError(f"{folder} holds no model that can be loaded: {error}") from error
+
+
+def __getattr__(name: str) -> Any:
+    """What needs torch is imported when it is asked for."""
+    if name not in ("Architecture", "Defaults"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from worker.engine.models import architecture
+
+    return getattr(architecture, name)

@@ -1,6 +1,8 @@
 """From a configuration to a module with fresh weights."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Final
 
 import torch
@@ -30,8 +32,13 @@ def build(config: ModelConfig) -> nn.Module:
 
 def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Shape of every tensor of the model's state, found without allocating any of them."""
+    return dict(_shapes(replace(config, labels=None, extra={}).to_json()))
+
+
+@lru_cache(maxsize=8)  # one upload asks four times, and some models think for seconds
+def _shapes(config_json: str) -> Mapping[str, tuple[int, ...]]:
     with torch.device("meta"):
-        module = _attempt(config)
+        module = _attempt(ModelConfig.from_json(config_json))
     return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
 
 
