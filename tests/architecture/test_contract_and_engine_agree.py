@@ -7,11 +7,13 @@ import torch
 
 from service.contract import catalog, job_errors
 from service.contract.benchmark import LatencyResult, Runtime
+from service.contract.datasets import DatasetFormat
 from service.contract.layers import LAYERS_OF
 from service.contract.losses import AnyLoss, FeatureLossBase, LossBase
 from service.contract.specs import JobKind
 from service.contract.training import Environment, TrainingSpec
 from worker.engine import errors
+from worker.engine.data import intake
 from worker.engine.data.builtin import BUILTIN
 from worker.engine.device import Environment as EngineEnvironment
 from worker.engine.distill.losses import LOSSES, FeatureLoss, default_options
@@ -47,6 +49,10 @@ def test_layers_are_those_that_the_engine_finds() -> None:
         found = layer_candidates(model, torch.zeros(1, 3, 32, 32))
         assert tuple(layer.name for layer in found if layer.is_stage) == layers.stages
         assert set(layers.blocks) <= {layer.name for layer in found}
+
+
+def test_formats_of_data_agree() -> None:
+    assert get_args(intake.Format) == get_args(DatasetFormat) == ("npz", *intake.LISTERS)
 
 
 def test_builtin_datasets_are_what_the_contract_says_of_them() -> None:

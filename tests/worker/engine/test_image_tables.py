@@ -166,6 +166,26 @@ def test_a_parquet_file_that_repeats_a_long_image_for_ever_is_refused(tmp_path: 
         prepared(tmp_path / "d", "parquet")
 
 
+def test_tables_without_rows_are_refused(tmp_path: Path) -> None:
+    zipped(tmp_path / "t", {"a.csv": "path,label\n", "a.png": SHADES[0]})
+    pq.write_table(
+        pa.table({"image": pa.array([], pa.binary()), "label": pa.array([], pa.int64())}),
+        tmp_path / "p",
+    )
+    for name, form in (("t", "csv_zip"), ("p", "parquet")):
+        with pytest.raises(InvalidDataset, match="no images"):
+            prepared(tmp_path / name, form)  # type: ignore[arg-type]
+
+
+def test_a_member_that_lies_behind_the_end_of_the_zip_is_undecodable(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "d.zip", dict(folder_of({"train": 4, "test": 3})))
+    raw = bytearray(path.read_bytes())
+    entry = raw.rindex(b"PK\x01\x02")
+    raw[entry + 42 : entry + 46] = (2**31).to_bytes(4, "little")  # where its bytes begin
+    path.write_bytes(raw)
+    assert prepared(path, undecodable_share=0.1).findings.undecodable == 1
+
+
 @pytest.mark.parametrize("format", ["image_zip", "csv_zip", "parquet"])
 def test_files_cut_short_or_with_a_flipped_bit_are_read_or_refused(
     tmp_path: Path,

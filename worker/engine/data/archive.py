@@ -1,6 +1,7 @@
 """A zip from anybody: looked through before anything is unpacked, read member by member."""
 
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -18,14 +19,28 @@ _SMALL_BYTES: Final = 1 << 16  # a member that unpacks to less is no danger, wha
 Member = tuple[PurePosixPath, zipfile.ZipInfo]
 
 
+READ_ERRORS: Final = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, OSError, ValueError
+)  # fmt: skip
+"""What zipfile raises over a damaged archive: a seek to nowhere is an OSError, for one."""
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    """The archive. What breaks while it is read is an `InvalidDataset`."""
+    """The archive. Raises InvalidDataset if it is none."""
+    with read_errors():
+        archive = zipfile.ZipFile(path)
+    with archive:
+        yield archive
+
+
+@contextmanager
+def read_errors() -> Iterator[None]:
+    """Around reads of an archive, and nothing else: a disk that is full is an OSError as well."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise InvalidDataset(f"not a readable zip: {error}") from error
+        yield
+    except READ_ERRORS as error:
+        raise InvalidDataset(f"not a readable zip: {error}"[:500]) from error
 
 
 def members(archive: zipfile.ZipFile) -> list[Member]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from worker.engine.data.archive import members
+from worker.engine.data.archive import members, read_errors
 from worker.engine.data.images import SUFFIXES
 from worker.engine.data.listing import SPLIT_NAMES, Encoded, Listed, member_opener, numbered
 from worker.engine.errors import InvalidDataset
@@ -55,8 +55,10 @@ def list_csv_zip(archive: zipfile.ZipFile) -> Listed:
 def _rows(archive: zipfile.ZipFile, table: PurePosixPath, info: zipfile.ZipInfo) -> Iterator[_Row]:
     if info.file_size > _MAX_TABLE_BYTES:
         raise InvalidDataset(f"{table} is longer than {_MAX_TABLE_BYTES} bytes")
+    with read_errors():
+        raw = archive.read(info)
     try:
-        text = archive.read(info).decode("utf-8-sig")
+        text = raw.decode("utf-8-sig")
         records = _csv(text) if table.suffix.lower() == ".csv" else _json_lines(text)
         for number, record in enumerate(records, 1):
             yield _row(record, table, number)

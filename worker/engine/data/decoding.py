@@ -73,6 +73,8 @@ def collect(
     `size` None is the commonest of a sample of the images. Images that cannot be read are left
     out, up to a share of all. Raises InvalidDataset, DiskFull.
     """
+    if not len(listing):
+        raise InvalidDataset("there are no images")
     with warnings.catch_warnings():
         # Pillow warns of oddities such as broken EXIF, an image each; filters are all threads'.
         warnings.simplefilter("ignore")

@@ -36,7 +36,8 @@ _TEST_SHARE: Final = 0.2
 class Prepared:
     """A dataset in canonical form; `contact_sheet` is None for what are not images.
 
-    `counts` has the examples of each class, by split. `mean` and `std` are of train.
+    `sizes` has the examples of each split, `counts` those of each class, by split. `mean` and
+    `std` are of train.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class Prepared:
     classes: int
     input_size: tuple[int, ...]
     labels: tuple[str, ...] | None
+    sizes: Mapping[str, int]
     counts: Mapping[str, tuple[int, ...]]
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -136,6 +138,7 @@ def _written(
         classes=classes,
         input_size=rows.shape,
         labels=labels,
+        sizes={name: len(part) for name, part in parts.items()},
         counts={
             name: tuple(np.bincount(part.y[part.y >= 0], minlength=classes).tolist())
             for name, part in parts.items()
@@ -164,13 +167,12 @@ def _parquet(source: Path, folder: Path) -> Iterator[Listing]:
     # Here, because pyarrow starts a thread when it is imported, and those that fork must not.
     from worker.engine.data.parquet import list_parquet
 
-    with list_parquet(source, folder) as listing:
-        yield listing
+    yield list_parquet(source, folder)
 
 
 LISTERS: Final[Mapping[Format, Callable[[Path, Path], AbstractContextManager[Listing]]]] = {
     "image_zip": _image_folder,
-    "csv_zip": _csv_zip,
     "parquet": _parquet,
+    "csv_zip": _csv_zip,
 }
 """By format, what lists the images of a file; the folder is for what it has to unpack."""

@@ -2,11 +2,11 @@
 
 import io
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final, Protocol, cast
 
+from worker.engine.data.archive import READ_ERRORS
 from worker.engine.data.images import Undecodable
 from worker.engine.errors import InvalidDataset
 
@@ -74,7 +74,7 @@ def member_opener(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[
             if info.file_size <= _WHOLE_BYTES:
                 return io.BytesIO(archive.read(info))
             return cast(BinaryIO, archive.open(info))
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        except READ_ERRORS as error:
             raise Undecodable(str(error)) from error
 
     return open_member

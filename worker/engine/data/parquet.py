@@ -13,7 +13,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from worker.engine.data.archive import members, opened
+from worker.engine.data.archive import members, opened, read_errors
 from worker.engine.data.listing import SPLIT_NAMES, Encoded, numbered
 from worker.engine.data.rows import reserve
 from worker.engine.errors import InvalidDataset
@@ -71,15 +71,20 @@ class ParquetListing:
         return islice(self, count)
 
 
-@contextmanager
-def list_parquet(path: Path, folder: Path) -> Iterator[ParquetListing]:
+def list_parquet(path: Path, folder: Path) -> ParquetListing:
     """One file, whose column `split` tells splits if it has one, or a zip of one or more a split.
 
     Members of a zip are unpacked into `folder`. Raises InvalidDataset.
     """
+    return _listing(_unpacked(path, folder))
+
+
+@contextmanager
+def _arrow_errors() -> Iterator[None]:
+    """Around reads of a file, and nothing else: a disk that is full is an OSError as well."""
     try:
-        yield _listing(_unpacked(path, folder))
-    except (pa.ArrowException, OSError) as error:
+        yield
+    except (pa.ArrowException, OSError, ValueError) as error:
         if isinstance(error, MemoryError):
             raise
         raise InvalidDataset(f"not a readable parquet file: {error}"[:500]) from error
@@ -97,11 +102,16 @@ def _unpacked(path: Path, folder: Path) -> list[tuple[str, Path]]:
         files = []
         for number, (name, info) in enumerate(found):
             target = folder / f"part-{number}.parquet"
-            with archive.open(info) as source, target.open("wb") as copy:
-                while chunk := source.read(_BUFFER):
-                    copy.write(chunk)
+            with target.open("wb") as copy:
+                copy.writelines(_chunks(archive, info))
             files.append((str(name), target))
     return files
+
+
+def _chunks(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
+    with read_errors(), archive.open(info) as source:
+        while chunk := source.read(_BUFFER):
+            yield chunk
 
 
 def _listing(paths: list[tuple[str, Path]]) -> ParquetListing:
@@ -126,7 +136,7 @@ def _listing(paths: list[tuple[str, Path]]) -> ParquetListing:
 
 
 def _open(name: str, path: Path) -> _File:
-    with _reader(path) as parquet:
+    with _arrow_errors(), _reader(path) as parquet:
         schema, rows = parquet.schema_arrow, parquet.metadata.num_rows
     if len(schema.names) > _MAX_COLUMNS:
         raise InvalidDataset(f"{len(schema.names)} columns are more than {_MAX_COLUMNS}")
@@ -181,20 +191,23 @@ def _split_of(name: str) -> str:
     return next((SPLIT_NAMES[word.lower()] for word in words if word.lower() in SPLIT_NAMES), "")
 
 
-def _batches(file: _File, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
-    with _reader(file.path) as parquet:
-        yield from parquet.iter_batches(batch_size=rows, columns=columns, use_threads=False)
+def _batches(file: _File, column: str, rows: int) -> Iterator[tuple[list[Any], int]]:
+    """(values, bytes) of so many rows at a time."""
+    with _arrow_errors(), _reader(file.path) as parquet:
+        batches = parquet.iter_batches(batch_size=rows, columns=[column], use_threads=False)
+        for batch in batches:
+            yield batch.column(0).to_pylist(), batch.nbytes
 
 
 def _column(file: _File, column: str) -> list[Any]:
     """All values of a column of numbers or words; a row without one is an error."""
     values: list[Any] = []
     held = 0
-    for batch in _batches(file, [column], 65_536):
-        held += batch.nbytes
-        if held > _MAX_STRINGS or batch.column(0).null_count:
+    for batch, size in _batches(file, column, 65_536):
+        held += size
+        if held > _MAX_STRINGS or None in batch:
             raise InvalidDataset(f"{file.name} has rows without {column}, or words too long")
-        values += batch.column(0).to_pylist()
+        values += batch
     return values
 
 
@@ -213,13 +226,13 @@ def _splits(file: _File) -> list[str]:
 def _images(file: _File) -> Iterator[tuple[str, bytes]]:
     """(name, bytes) of each image; none, where the row has only a path."""
     number, budget = 0, max(_MAX_METADATA, _MAX_RATIO * file.path.stat().st_size)
-    for batch in _batches(file, [file.image], _BATCH_ROWS):
-        budget -= batch.nbytes
+    for batch, size in _batches(file, file.image, _BATCH_ROWS):
+        budget -= size
         if budget < 0:
             raise InvalidDataset(f"{file.name} unpacks to more than {_MAX_RATIO} times its size")
         if number + len(batch) > file.rows:
             break
-        for value in batch.column(0).to_pylist():
+        for value in batch:
             yield _named(file, number, value)
             number += 1
     if number != file.rows:
