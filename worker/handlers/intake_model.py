@@ -78,8 +78,11 @@ def _check_weights(order: ModelCheckOrder, upload: Upload, folder: Path) -> Chec
 
 
 def _check_graph(order: ModelCheckOrder, found: FoundGraph, folder: Path) -> CheckedModel:
-    graph = read_onnx(found.path)
-    content, config, notes = check_graph(graph, _asked(order), found.described)
+    try:
+        graph = read_onnx(found.path)
+        content, config, notes = check_graph(graph, _asked(order), found.described)
+    except UnicodeDecodeError as error:  # protobuf decodes a text when it is looked at
+        raise InvalidModel("a text in the graph is not UTF-8") from error
     save_graph(content, config, folder / _MODEL, _card(order, config))
     return _checked(load_any(folder / _MODEL), notes)
 
