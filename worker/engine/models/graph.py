@@ -41,11 +41,11 @@ class Graph(nn.Module):
         Raises `InvalidModel` if it does not run here.
         """
         super().__init__()
-        size = graph_size(content)
-        self.elements, self.nonzero_elements = size.elements, size.nonzero_elements
-        self.macs, self.batch_size = size.macs, size.batch_size
         self._session = _session(content, threads, provider)
         self._input = self._session.get_inputs()[0].name
+        size = graph_size(content)  # of what runs
+        self.elements, self.nonzero_elements = size.elements, size.nonzero_elements
+        self.macs, self.batch_size = size.macs, size.batch_size
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
