@@ -57,6 +57,8 @@ def references_of(spec: JobSpec) -> list[Reference]:
             ]
             if isinstance(spec.student, str):
                 found.append(Reference("#/student", spec.student))
+        case "prune":
+            found.append(Reference("#/model", spec.model))
         case "benchmark":
             found += [Reference(f"#/models/{i}", ref) for i, ref in enumerate(spec.models)]
     if spec.dataset not in BUILTIN_DATASETS:
@@ -75,6 +77,8 @@ def requirements_of(spec: JobSpec) -> tuple[str, ...]:
         case "distill":
             fresh = [spec.student]
             tokens += [f"loss:{loss.name}" for loss in spec.losses]
+        case "prune":
+            fresh = []
         case "benchmark":
             fresh = []
             tokens += [f"runtime:{name}" for name in spec.runtimes]
@@ -204,7 +208,7 @@ def _job_shape(session: Session, reference: Reference, job: JobRow, depth: int) 
     if job.model_id is not None:
         made = Reference(reference.pointer, job.model_id)
         return _model_shape(session, made, job.project, depth)
-    start = spec.model if spec.kind == "train" else spec.student
+    start = spec.student if spec.kind == "distill" else spec.model
     if isinstance(start, ArchitectureSpec):
         try:
             return _fresh_shape(start, _dataset_shape(session, spec.dataset, job.project))

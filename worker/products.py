@@ -8,7 +8,7 @@ from service.contract.models import WEIGHTS_OF_FORM
 from service.store.values import ModelFile, NewArtifact, NewModel, Succeeded
 from worker.order import PRODUCT, JobOrder, JobProduct, ProducedModel
 
-MODEL_FILES = ("config.json", *WEIGHTS_OF_FORM.values(), "README.md")
+MODEL_FILES = ("config.json", *WEIGHTS_OF_FORM.values(), "model.sparse.safetensors", "README.md")
 
 
 def store_product(order: JobOrder, folder: Path, blobs: BlobStore) -> Succeeded:

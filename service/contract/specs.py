@@ -7,10 +7,14 @@ from pydantic import Field, TypeAdapter
 from service.contract.base import Contract
 from service.contract.benchmark import BenchmarkResult, BenchmarkSpec
 from service.contract.distill import DistillResult, DistillSpec
+from service.contract.prune import PruneSpec
+from service.contract.prune_result import PruneResult
 from service.contract.train import TrainResult, TrainSpec
 
-JobSpec = Annotated[TrainSpec | DistillSpec | BenchmarkSpec, Field(discriminator="kind")]
-JobKind = Literal["train", "distill", "benchmark"]
+JobSpec = Annotated[
+    TrainSpec | DistillSpec | PruneSpec | BenchmarkSpec, Field(discriminator="kind")
+]
+JobKind = Literal["train", "distill", "prune", "benchmark"]
 
 
 class PlannedModel(Contract):
@@ -24,21 +28,31 @@ class PlannedModel(Contract):
     )
 
 
+class PlannedLayers(Contract):
+    """Layers that would be cut together."""
+
+    layers: tuple[str, ...] = Field(description="Their names.")
+    channels_before: int = Field(ge=1, description="Outputs, or heads of attention, they have.")
+    channels_after: int = Field(ge=1, description="Outputs or heads that would stay.")
+
+
 class PlanResult(Contract):
     """The result of a job with `dry_run`: what it would have done."""
 
     kind: Literal["plan"] = Field("plan", description="A plan.")
     of: JobKind = Field(description="The kind of job that was planned.")
     models: tuple[PlannedModel, ...] = Field(description="The models it would touch.")
+    layers: tuple[PlannedLayers, ...] = Field((), description="What would be cut, of `prune`.")
     steps: int = Field(ge=0, description="Optimizer steps or timed combinations.")
     summary: str = Field(description="The plan in a sentence.")
 
 
 JobResult = Annotated[
-    TrainResult | DistillResult | BenchmarkResult | PlanResult, Field(discriminator="kind")
+    TrainResult | DistillResult | PruneResult | BenchmarkResult | PlanResult,
+    Field(discriminator="kind"),
 ]
 
-SPECS: TypeAdapter[TrainSpec | DistillSpec | BenchmarkSpec] = TypeAdapter(JobSpec)
-RESULTS: TypeAdapter[TrainResult | DistillResult | BenchmarkResult | PlanResult] = TypeAdapter(
-    JobResult
+SPECS: TypeAdapter[TrainSpec | DistillSpec | PruneSpec | BenchmarkSpec] = TypeAdapter(JobSpec)
+RESULTS: TypeAdapter[TrainResult | DistillResult | PruneResult | BenchmarkResult | PlanResult] = (
+    TypeAdapter(JobResult)
 )

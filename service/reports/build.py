@@ -7,6 +7,7 @@ from typing import assert_never
 
 from service.contract.benchmark import BenchmarkSpec
 from service.contract.distill import DistillSpec
+from service.contract.prune import PruneSpec
 from service.contract.reports import Provenance, Report
 from service.contract.specs import JobResult, JobSpec
 from service.contract.train import TrainSpec
@@ -14,6 +15,7 @@ from service.reports.benchmark import benchmark_body
 from service.reports.body import Body
 from service.reports.distill import distill_body
 from service.reports.plan import plan_body
+from service.reports.prune import prune_body
 from service.reports.train import train_body
 
 
@@ -59,6 +61,9 @@ def _body(spec: JobSpec, result: JobResult, labels: Sequence[str] | None) -> Bod
         case "distill":
             assert isinstance(spec, DistillSpec)
             return distill_body(spec, result, labels)
+        case "prune":
+            assert isinstance(spec, PruneSpec)
+            return prune_body(spec, result, labels)
         case "benchmark":
             assert isinstance(spec, BenchmarkSpec)
             return benchmark_body(result)
@@ -69,7 +74,12 @@ def _body(spec: JobSpec, result: JobResult, labels: Sequence[str] | None) -> Bod
 
 
 def _title(result: JobResult, body: Body) -> str:
-    verbs = {"train": "Training", "distill": "Distillation", "benchmark": "Benchmark"}
+    verbs = {
+        "train": "Training",
+        "distill": "Distillation",
+        "prune": "Pruning",
+        "benchmark": "Benchmark",
+    }
     return f"{verbs.get(result.kind, 'Dry run')}: {body.subject}"
 
 

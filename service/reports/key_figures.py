@@ -20,6 +20,19 @@ def key_figures(result: JobResult) -> dict[str, float]:
                 "compression_ratio": result.compression_ratio,
                 "accuracy_retention": result.accuracy_retention,
             }
+        case "prune":
+            figures = {
+                **_model(result.facts, result.test),
+                "nonzero_parameters": result.facts.nonzero_parameters,
+                "compression_ratio": result.compression_ratio,
+                "nonzero_compression_ratio": result.nonzero_compression_ratio,
+                "accuracy_retention": result.accuracy_retention,
+            }
+            if result.sparse_bytes is not None:
+                figures["sparse_bytes"] = result.sparse_bytes
+            if result.latencies:
+                figures["speedup"] = result.latencies[0].speedup
+            return figures
         case "benchmark":
             return _benchmark(result)
         case "plan":

@@ -12,6 +12,7 @@ from worker.handlers.benchmark import benchmark
 from worker.handlers.common import Job, Outcome
 from worker.handlers.distill import distill
 from worker.handlers.plan import plan
+from worker.handlers.prune import prune
 from worker.handlers.train import train
 from worker.order import OUT, JobOrder, JobProduct, ProducedFile
 
@@ -38,6 +39,8 @@ def _dispatch(job: Job) -> Outcome:
             return train(job, spec)
         case "distill":
             return distill(job, spec)
+        case "prune":
+            return prune(job, spec)
         case "benchmark":
             return benchmark(job, spec)
         case _:

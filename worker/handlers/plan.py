@@ -9,6 +9,7 @@ from worker.engine.measure.macs import macs
 from worker.engine.measure.size import parameters
 from worker.engine.models.folder import LoadedModel
 from worker.handlers.common import Job, Outcome, check_fits
+from worker.handlers.prune_plan import plan_prune
 
 
 def plan(job: Job) -> Outcome:
@@ -29,6 +30,8 @@ def plan(job: Job) -> Outcome:
             models["student"] = job.start_from(spec.student, data)
             steps = _steps(spec.training, data)
             summary = f"{spec.training.epochs} epochs of {len(data.train)} examples"
+        case "prune":
+            return plan_prune(job, spec)
         case "benchmark":
             models = {reference: job.load(reference) for reference in spec.models}
             steps = len(spec.models) * len(spec.runtimes) * len(spec.batch_sizes)

@@ -54,6 +54,10 @@ class Traced:
     groups: tuple[Group, ...]
     left_out: tuple[str, ...]
 
+    def macs(self) -> int:
+        """MACs of the network before any cut, counted as those of a plan are."""
+        return _macs(self.shadow, self.input_size)
+
     def plan(self, kept: Sequence[Tensor]) -> Plan:
         """The plan that keeps these units of each group. Raises `NotPrunable` for none to cut."""
         cuts = cuts_for(self.groups, kept)
@@ -65,13 +69,11 @@ class Traced:
             )
         cut = copy.deepcopy(self.shadow)
         apply_cuts(cut, cuts)
-        count = macs(cut, self.input_size)
-        assert count is not None  # a network of layers always has a count
         return Plan(
             cuts=cuts,
             groups=tuple(_shown(g, k) for g, k in zip(self.groups, kept, strict=True)),
             parameters=parameters(cut),
-            macs=count,
+            macs=_macs(cut, self.input_size),
         )
 
 
@@ -130,6 +132,12 @@ def choose(traced: Traced, scores: Sequence[Tensor], amount: Amount) -> tuple[Te
             return ranked(traced.groups, scores, amount.ratio, round_to=amount.round_to, **limits)
         case _:
             assert_never(amount.allocation)
+
+
+def _macs(module: nn.Module, input_size: tuple[int, ...]) -> int:
+    count = macs(module, input_size)
+    assert count is not None  # a network of layers always has a count
+    return count
 
 
 def _shown(group: Group, kept: Tensor) -> GroupPlan:

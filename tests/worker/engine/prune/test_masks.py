@@ -172,9 +172,12 @@ def test_recalibration_measures_the_mean_and_variance_of_what_comes_now(data: Da
     unsettle(net)
     assert recalibrate(net, data.train, (0.0,) * 3, (1.0,) * 3, device=torch.device("cpu"))
     x = data.train.x.double() / 255
-    near = {"rtol": 1e-5, "atol": 1e-6}
-    torch.testing.assert_close(net[0].running_mean.double(), x.mean(dim=(0, 2, 3)), **near)
-    torch.testing.assert_close(net[0].running_var.double(), x.var(dim=(0, 2, 3)), **near)
+    torch.testing.assert_close(
+        net[0].running_mean.double(), x.mean(dim=(0, 2, 3)), rtol=1e-5, atol=1e-6
+    )
+    torch.testing.assert_close(
+        net[0].running_var.double(), x.var(dim=(0, 2, 3)), rtol=1e-5, atol=1e-6
+    )
     assert math.isclose(net[0].momentum, 0.1)
     assert not net[0].training
 

@@ -1,0 +1,305 @@
+"""The report of a `prune` job: the pruned model beside the original."""
+
+from collections.abc import Sequence
+
+from service.contract.prune import PruneSpec
+from service.contract.prune_result import PruneResult
+from service.contract.reports import Cell, Column, Highlight, Interval, LineageEntry, Table
+from service.reports import show
+from service.reports.body import (
+    ACCURACY,
+    ARTIFACT_NOTE,
+    COMPRESSION,
+    LOSS_COLUMNS,
+    RETENTION,
+    SIZE_COLUMNS,
+    Body,
+    accuracy_note,
+    class_names,
+    class_table,
+    distinct_names,
+    kind_columns,
+    model_cells,
+    score_cells,
+    table,
+)
+from service.reports.prune_charts import prune_charts
+
+
+def prune_body(spec: PruneSpec, result: PruneResult, labels: Sequence[str] | None) -> Body:
+    """How much smaller and faster, what that cost, step by step, layer by layer."""
+    original, pruned = distinct_names([result.original, result.facts])
+    return Body(
+        subject=f"{pruned} from {original}",
+        headline=_headline(result, original, pruned),
+        highlights=_highlights(result),
+        notes=_notes(spec, result, pruned),
+        tables=tuple(
+            one
+            for one in (
+                _summary(result, original, pruned),
+                _stages(result),
+                _latencies(result),
+                _layers(result),
+                _steps(result),
+                _sweep(result),
+                _targets(result),
+                _per_class(result, labels),
+            )
+            if one.rows
+        ),
+        charts=prune_charts(spec, result),
+        lineage=(
+            LineageEntry(role="original", model=result.original.model, name=original),
+            LineageEntry(role="pruned", model=result.model, name=pruned),
+        ),
+    )
+
+
+def _headline(result: PruneResult, original: str, pruned: str) -> str:
+    fewer = show.ratio(result.nonzero_compression_ratio)
+    speed = ""
+    if result.latencies:
+        first = result.latencies[0]
+        speed = f", runs at {show.ratio(first.speedup)} its speed (batch {first.batch_size})"
+    return (
+        f"{pruned} has {fewer} fewer non-zero parameters than {original}{speed}, and keeps "
+        f"{show.percent(result.accuracy_retention)} of its accuracy "
+        f"({show.percent(result.test.accuracy)} against "
+        f"{show.percent(result.original_test.accuracy)})."
+    )
+
+
+def _highlights(result: PruneResult) -> tuple[Highlight, ...]:
+    shown = [
+        Highlight(label="Accuracy retention", value=result.accuracy_retention, format="percent"),
+        Highlight(
+            label="Non-zero compression", value=result.nonzero_compression_ratio, format="ratio"
+        ),
+        Highlight(label="Size on disk", value=_smallest(result), format="bytes"),
+    ]
+    if result.latencies:
+        first = result.latencies[0]
+        label = f"Speed-up (batch {first.batch_size})"
+        shown.insert(1, Highlight(label=label, value=first.speedup, format="ratio"))
+    return tuple(shown)
+
+
+def _smallest(result: PruneResult) -> int:
+    return min(result.facts.size_bytes, result.sparse_bytes or result.facts.size_bytes)
+
+
+def _notes(spec: PruneSpec, result: PruneResult, pruned: str) -> tuple[str, ...]:
+    said = []
+    if spec.method.name != "structured":
+        said.append(
+            "Zeros stay in their places: dense kernels run no faster, whatever the sparsity, and "
+            "model.safetensors stays as large as it was."
+        )
+    if result.sparse_bytes is not None:
+        said.append(
+            f"model.sparse.safetensors ({show.size(result.sparse_bytes)}) holds the same weights "
+            "without the zeros, and is read by load; the size among the highlights and the size "
+            f"ratio are its. model.safetensors has {show.size(result.facts.size_bytes)}."
+        )
+    else:
+        said.append("Sizes are those of model.safetensors.")
+    return (
+        *result.warnings,
+        *said,
+        "Validation chose the epoch and the cut. The test split chose nothing; stages before the "
+        "last are scored on it for this report.",
+        accuracy_note(pruned, result.test),
+        ARTIFACT_NOTE,
+    )
+
+
+def _summary(result: PruneResult, original: str, pruned: str) -> Table:
+    return table(
+        ident="summary",
+        title="Original and pruned",
+        columns=(
+            *SIZE_COLUMNS,
+            Column(key="sparse_bytes", title="Sparse file", format="bytes"),
+            ACCURACY,
+            RETENTION,
+            Column(key="change", title="Change", unit="points", format="points"),
+            COMPRESSION,
+            Column(key="nonzero", title="Non-zero compression", format="ratio"),
+            Column(key="macs_ratio", title="MACs before ÷ after", format="ratio"),
+            Column(key="size_ratio", title="Size after ÷ before", format="percent"),
+            *LOSS_COLUMNS,
+            *kind_columns([result.original, result.facts]),
+        ),
+        rows=(
+            {**model_cells(result.original, original), **score_cells(result.original_test)},
+            {
+                **model_cells(result.facts, pruned),
+                **score_cells(result.test),
+                "sparse_bytes": result.sparse_bytes,
+                "accuracy_retention": result.accuracy_retention,
+                "change": result.accuracy_change_points,
+                "compression_ratio": result.compression_ratio,
+                "nonzero": result.nonzero_compression_ratio,
+                "macs_ratio": result.macs_ratio,
+                "size_ratio": result.size_ratio,
+            },
+        ),
+    )
+
+
+def _stages(result: PruneResult) -> Table:
+    return table(
+        ident="stages",
+        title="Accuracy from stage to stage",
+        columns=(
+            Column(key="stage", title="Stage"),
+            Column(key="validation", title="Validation accuracy", format="percent"),
+            ACCURACY,
+            *LOSS_COLUMNS,
+        ),
+        rows=(
+            {"stage": one.stage, "validation": one.validation_accuracy, **score_cells(one.test)}
+            for one in result.stages
+        ),
+    )
+
+
+def _latencies(result: PruneResult) -> Table:
+    return table(
+        ident="latency",
+        title="Latency, original and pruned in turns",
+        columns=(
+            Column(key="batch_size", title="Batch", format="count"),
+            Column(key="original", title="Original p50", unit="ms", format="milliseconds"),
+            Column(key="pruned", title="Pruned p50", unit="ms", format="milliseconds"),
+            Column(key="speedup", title="Speed-up (95 % interval)", format="ratio"),
+        ),
+        rows=(
+            {
+                "batch_size": one.batch_size,
+                "original": one.original_p50_ms,
+                "pruned": one.pruned_p50_ms,
+                "speedup": Interval(value=one.speedup, low=one.low, high=one.high),
+            }
+            for one in result.latencies
+        ),
+    )
+
+
+def _layers(result: PruneResult) -> Table:
+    total = sum(layer.macs for layer in result.layers) or 1
+    return table(
+        ident="layers",
+        title="Layer by layer",
+        columns=(
+            Column(key="layer", title="Layer"),
+            Column(key="weights", title="Weights", format="count"),
+            Column(key="after", title="Weights after", format="count"),
+            Column(key="zeros", title="Zeros", format="count"),
+            Column(key="sparsity", title="Sparsity", format="percent"),
+            Column(key="channels", title="Outputs", format="count"),
+            Column(key="channels_after", title="Outputs after", format="count"),
+            Column(key="share", title="Share of MACs", format="percent"),
+            Column(key="macs_left", title="MACs left", format="percent"),
+        ),
+        rows=(
+            {
+                "layer": layer.name,
+                "weights": layer.weights,
+                "after": layer.weights_after,
+                "zeros": layer.zeros,
+                "sparsity": layer.sparsity,
+                "channels": layer.channels_before,
+                "channels_after": layer.channels_after,
+                "share": layer.macs / total,
+                "macs_left": layer.macs_after / layer.macs if layer.macs else None,
+            }
+            for layer in result.layers
+        ),
+    )
+
+
+def _steps(result: PruneResult) -> Table:
+    return table(
+        ident="steps",
+        title="Steps of the schedule",
+        columns=(
+            Column(key="step", title="Step", format="count"),
+            Column(key="asked", title="Asked for", format="percent"),
+            Column(key="sparsity", title="Gone or zero", format="percent"),
+            Column(key="accuracy", title="Validation accuracy", format="percent"),
+        ),
+        rows=(
+            {
+                "step": one.step,
+                "asked": one.asked,
+                "sparsity": one.sparsity,
+                "accuracy": one.validation_accuracy,
+            }
+            for one in result.steps
+        ),
+    )
+
+
+def _sweep(result: PruneResult) -> Table:
+    return table(
+        ident="sweep",
+        title="Amounts compared",
+        columns=(
+            Column(key="amount", title="Amount", format="percent"),
+            Column(key="validation", title="Validation accuracy", format="percent"),
+            ACCURACY,
+            Column(key="parameters", title="Non-zero parameters", format="count"),
+            Column(key="macs", title="MACs per input", format="count"),
+            Column(key="size", title="Size on disk", format="bytes"),
+            Column(key="p50_ms", title="p50", unit="ms", format="milliseconds"),
+            Column(key="kept", title="Kept"),
+        ),
+        rows=(
+            {
+                "amount": one.amount,
+                "validation": one.validation_accuracy,
+                "accuracy": one.test_accuracy,
+                "parameters": one.parameters,
+                "macs": one.macs,
+                "size": one.size_bytes,
+                "p50_ms": one.p50_ms,
+                "kept": "yes" if one.is_kept else "",
+            }
+            for one in result.sweep
+        ),
+    )
+
+
+def _targets(result: PruneResult) -> Table:
+    return table(
+        ident="targets",
+        title="Promises",
+        columns=(
+            Column(key="name", title="Target"),
+            Column(key="asked", title="Asked for", format="number"),
+            Column(key="reached", title="Reached", format="number"),
+        ),
+        rows=(
+            {"name": one.name, "asked": one.asked, "reached": one.reached} for one in result.targets
+        ),
+    )
+
+
+def _per_class(result: PruneResult, labels: Sequence[str] | None) -> Table:
+    stages = [one for one in result.stages if one.stage != "original"]
+    names = class_names(len(result.test.per_class_accuracy), labels)
+    rows: list[dict[str, Cell]] = []
+    for index, name in enumerate(names):
+        row: dict[str, Cell] = {"class": name}
+        for stage in result.stages:
+            row[stage.stage] = stage.test.per_class_accuracy[index]
+        row["change"] = result.class_change_points[index]
+        rows.append(row)
+    columns = (
+        Column(key="original", title="Original", format="percent"),
+        *(Column(key=s.stage, title=s.stage.capitalize(), format="percent") for s in stages),
+        Column(key="change", title="Change", unit="points", format="points"),
+    )
+    return class_table("Test accuracy by class", columns, rows)

@@ -1,0 +1,203 @@
+"""Figures of a pruning: what each layer lost, step by step, and how much each could spare."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from service.contract.prune import PruneSpec
+from service.contract.prune_result import PruneResult
+from service.contract.reports import Chart
+from service.reports import show, vega
+
+_MOST_CURVES: Final = 12
+
+
+def prune_charts(spec: PruneSpec, result: PruneResult) -> tuple[Chart, ...]:
+    """The figures that this job has something to show in."""
+    charts = [_layers_chart(result), _stages_chart(result)]
+    if len(result.steps) > 1:
+        charts.append(_steps_chart(spec, result))
+    if result.sensitivity:
+        charts.append(_sensitivity_chart(result))
+    if result.sweep:
+        charts.append(_sweep_chart(result))
+    return tuple(charts)
+
+
+def _layers_chart(result: PruneResult) -> Chart:
+    names = vega.short_names([layer.name for layer in result.layers])
+    sparsity = [
+        {"layer": name, "series": "gone or zero", "value": vega.rounded(layer.sparsity)}
+        for name, layer in zip(names, result.layers, strict=True)
+    ]
+    channels = [
+        {"layer": name, "series": series, "value": value}
+        for name, layer in zip(names, result.layers, strict=True)
+        for series, value in (("before", layer.channels_before), ("after", layer.channels_after))
+    ]
+    most = max(result.layers, key=lambda layer: layer.sparsity)
+    panels = [
+        _bars("Weights gone or zero", sparsity, names, ["gone or zero"], "Share", ".0%"),
+        _bars("Outputs", channels, names, ["before", "after"], "Outputs", ",d"),
+    ]
+    return Chart(
+        id="layers",
+        title="Layer by layer",
+        description=f"{most.name} lost the largest share of its weights: "
+        f"{show.percent(most.sparsity)}.",
+        spec=vega.chart(panels),
+    )
+
+
+def _stages_chart(result: PruneResult) -> Chart:
+    names = [stage.stage for stage in result.stages]
+    rows = [
+        {"layer": stage.stage, "series": "test", "value": vega.rounded(stage.test.accuracy)}
+        for stage in result.stages
+    ]
+    told = ", ".join(f"{one.stage} {show.percent(one.test.accuracy)}" for one in result.stages)
+    return Chart(
+        id="stages",
+        title="Accuracy from stage to stage",
+        description=f"Test accuracy: {told}.",
+        spec=vega.chart([_bars("Test accuracy", rows, names, ["test"], "Accuracy", ".0%")]),
+    )
+
+
+def _steps_chart(spec: PruneSpec, result: PruneResult) -> Chart:
+    method = f"{spec.method.name}, {spec.schedule.name}"
+    rows = [("asked for", step.step, step.asked) for step in result.steps]
+    rows += [(method, step.step, step.sparsity) for step in result.steps]
+    accuracy = [("validation", step.step, step.validation_accuracy) for step in result.steps]
+    last = result.steps[-1]
+    return Chart(
+        id="steps",
+        title="Step by step",
+        description=f"In {len(result.steps)} steps {show.percent(last.sparsity)} of the weights "
+        f"went; validation accuracy is {show.percent(last.validation_accuracy)} after the last.",
+        spec=vega.chart(
+            [
+                _lines("Sparsity", rows, [method, "asked for"], "Step", "Gone or zero", "d"),
+                _lines("Accuracy", accuracy, ["validation"], "Step", "Accuracy", "d"),
+            ]
+        ),
+    )
+
+
+def _sensitivity_chart(result: PruneResult) -> Chart:
+    # Those that fall furthest are those to know of.
+    curves = sorted(result.sensitivity, key=lambda curve: min(curve.accuracies))
+    shown = vega.thinned(curves, _MOST_CURVES)
+    names = vega.short_names([curve.layer for curve in shown])
+    rows = [
+        (name, ratio, accuracy)
+        for name, curve in zip(names, shown, strict=True)
+        for ratio, accuracy in zip(curve.ratios, curve.accuracies, strict=True)
+    ]
+    return Chart(
+        id="sensitivity",
+        title="What each layer can spare",
+        description=f"{curves[0].layer} is the most sensitive: cut alone, it takes accuracy down "
+        f"to {show.percent(min(curves[0].accuracies))}.",
+        spec=vega.chart(
+            [
+                _lines(
+                    "Accuracy as one layer is cut",
+                    rows,
+                    names,
+                    "Share of channels removed",
+                    "Validation accuracy",
+                    ".0%",
+                )
+            ]
+        ),
+    )
+
+
+def _sweep_chart(result: PruneResult) -> Chart:
+    size = [("test", one.size_bytes, one.test_accuracy) for one in result.sweep]
+    panels = [_lines("Accuracy and size", size, ["test"], "Bytes on disk", "Accuracy", ".2s")]
+    timed = [("test", one.p50_ms, one.test_accuracy) for one in result.sweep if one.p50_ms]
+    if timed:
+        panels.append(_lines("Accuracy and latency", timed, ["test"], "p50 (ms)", "Accuracy", "~g"))
+    kept = next(one for one in result.sweep if one.is_kept)
+    return Chart(
+        id="sweep",
+        title="Amounts compared",
+        description=f"Of {len(result.sweep)} amounts {show.percent(kept.amount)} was kept, with "
+        f"{show.percent(kept.test_accuracy)} test accuracy.",
+        spec=vega.chart(panels),
+    )
+
+
+def _bars(
+    title: str,
+    rows: list[dict[str, Any]],
+    order: Sequence[str],
+    series: Sequence[str],
+    unit: str,
+    form: str,
+) -> vega.Spec:
+    encoding: vega.Spec = {
+        "y": {"field": "layer", "type": "nominal", "title": None, "sort": list(order)},
+        "x": {
+            "field": "value",
+            "type": "quantitative",
+            "title": unit,
+            "axis": {"format": form},
+            "scale": {"domainMin": 0},
+        },
+        "color": {
+            "field": "series",
+            "type": "nominal",
+            "scale": vega.colours(series),
+            "legend": {"title": None} if len(series) > 1 else None,
+        },
+    }
+    if len(series) > 1:
+        encoding["yOffset"] = {"field": "series", "type": "nominal", "sort": list(series)}
+    return {
+        "title": {"text": title},
+        "data": {"values": rows},
+        "mark": "bar",
+        "encoding": encoding,
+        "height": {"step": 12 if len(order) > 20 else 20},
+    }
+
+
+def _lines(
+    title: str,
+    rows: Iterable[tuple[str, float, float]],
+    names: Sequence[str],
+    x: str,
+    y: str,
+    form: str,
+) -> vega.Spec:
+    values = [{"series": s, "x": vega.rounded(at), "y": vega.rounded(v)} for s, at, v in rows]
+    return {
+        "title": {"text": title},
+        "data": {"values": values},
+        "mark": {"type": "line", "point": True},
+        "encoding": {
+            "x": {
+                "field": "x",
+                "type": "quantitative",
+                "title": x,
+                "axis": {"format": form, "grid": False},
+                "scale": {"zero": False},
+            },
+            "y": {
+                "field": "y",
+                "type": "quantitative",
+                "title": y,
+                "axis": {"format": ".0%"},
+                "scale": {"zero": False},
+            },
+            "color": {
+                "field": "series",
+                "type": "nominal",
+                "scale": vega.colours(names),
+                "legend": {"title": None} if len(names) > 1 else None,
+            },
+        },
+        "height": 190,
+    }

@@ -1,0 +1,193 @@
+"""Pruning jobs from spec to saved model."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from service.contract.prune_result import PruneResult
+from service.contract.specs import PlanResult
+from tests.worker.engine.recorder import Recorder
+from tests.worker.handlers.conftest import TEACHERS, MakeJob
+from worker.engine.errors import NotPrunable, Stopped
+from worker.engine.models.config import ModelConfig
+from worker.engine.models.folder import build, load_folder, save_folder
+from worker.handlers import handle
+from worker.handlers.common import Job
+from worker.handlers.plan import plan
+from worker.handlers.prune import prune
+
+TUNING = {"epochs": 2, "batch_size": 16}
+PRUNE: dict[str, Any] = {"kind": "prune", "model": TEACHERS[0], "latency_batch_sizes": []}
+
+
+def pruned(job: Job) -> PruneResult:
+    assert job.spec.kind == "prune"
+    result = prune(job, job.spec).result
+    assert isinstance(result, PruneResult)
+    return result
+
+
+def with_resnet(job: Job) -> Job:
+    """The same job on a network with batch norm and a residual stream."""
+    config = ModelConfig("cifar_resnet8", 3, (3, 4, 4), (0.4,) * 3, (0.2,) * 3)
+    torch.manual_seed(0)
+    save_folder(build(config), config, job.folder / "teacher-0", card="")
+    return job
+
+
+def outputs(folder: Path) -> Tensor:
+    with torch.no_grad():
+        out: Tensor = load_folder(folder).module(torch.ones(2, 3, 4, 4))
+    return out
+
+
+def test_structured_pruning_halves_the_hidden_layer(make_job: MakeJob) -> None:
+    job = make_job(Recorder(), **PRUNE, finetune=TUNING)
+    result = pruned(job)
+    # 48·h + h, then h·3 + 3, for 16 and for 8.
+    assert (result.original.parameters, result.facts.parameters) == (835, 419)
+    assert result.compression_ratio == pytest.approx(835 / 419)
+    assert [stage.stage for stage in result.stages] == ["original", "cut", "finetuned"]
+    assert [(one.channels_before, one.channels_after) for one in result.layers] == [(16, 8), (3, 3)]
+    assert result.layers[0].macs == 48 * 16
+    assert result.sparse_bytes is None
+    assert (result.best_epoch or 0) >= 1
+    assert set(result.history[0].losses) == {"total", "hard", "soft"}
+    config = json.loads((job.folder / "model" / "config.json").read_text())
+    assert config["compression"][0]["cuts"][0]["of"] == 16
+
+
+def test_a_pruned_resnet_reports_every_stage_and_reloads(make_job: MakeJob) -> None:
+    job = with_resnet(make_job(Recorder(), **PRUNE, finetune=TUNING))
+    result = pruned(job)
+    assert [stage.stage for stage in result.stages] == [
+        "original", "cut", "recalibrated", "finetuned"
+    ]  # fmt: skip
+    assert result.stages[-1].test == result.test
+    assert all(len(stage.test.per_class_accuracy) == 3 for stage in result.stages)
+    assert result.macs_ratio is not None
+    assert result.macs_ratio > 3
+    assert outputs(job.folder / "model").shape == (2, 3)
+
+
+def test_masks_leave_the_shape_and_make_a_sparse_file(make_job: MakeJob) -> None:
+    method = {"name": "unstructured", "sparsity": 0.75}
+    job = make_job(Recorder(), **PRUNE, method=method, finetune=TUNING, allocation="global")
+    result = pruned(job)
+    assert result.facts.parameters == 835
+    # Of 48·16 + 16·3 weights a quarter stays, and all 19 biases.
+    assert result.facts.nonzero_parameters == 816 // 4 + 19
+    assert sum(layer.zeros for layer in result.layers) == 612
+    assert result.steps[0].sparsity == pytest.approx(0.75, abs=1e-3)
+    folder = job.folder / "model"
+    assert result.sparse_bytes == (folder / "model.sparse.safetensors").stat().st_size
+    assert result.size_ratio == result.sparse_bytes / result.original.size_bytes
+    dense = outputs(folder)
+    (folder / "model.safetensors").unlink()
+    assert torch.equal(outputs(folder), dense)
+
+
+@pytest.mark.parametrize("name", ["linear", "cubic"])
+def test_a_schedule_trains_between_steps_and_keeps_to_its_shares(
+    make_job: MakeJob, name: str
+) -> None:
+    schedule = {"name": name, "initial_sparsity": 0.2, "steps": 3}
+    method = {"name": "unstructured", "sparsity": 0.8}
+    job = make_job(Recorder(), **PRUNE, method=method, schedule=schedule, finetune={"epochs": 1})
+    result = pruned(job)
+    wanted = {"linear": [0.4, 0.6, 0.8], "cubic": [0.8 - 0.6 * 8 / 27, 0.8 - 0.6 / 27, 0.8]}[name]
+    assert [step.asked for step in result.steps] == pytest.approx(wanted)
+    assert [step.sparsity for step in result.steps] == pytest.approx(wanted, abs=1e-3)
+
+
+def test_channels_go_step_by_step_too(make_job: MakeJob) -> None:
+    schedule = {"name": "linear", "steps": 2}
+    job = with_resnet(make_job(Recorder(), **PRUNE, schedule=schedule, finetune={"epochs": 1}))
+    result = pruned(job)
+    # A quarter of 16 first, then a third of 12.
+    assert result.layers[0].channels_after == 8
+    config = json.loads((job.folder / "model" / "config.json").read_text())
+    assert len(config["compression"]) == 2
+    assert outputs(job.folder / "model").shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        {"name": "n_m", "n": 2, "m": 4},
+        {"name": "structured_mask", "pruning_ratio": 0.5},
+        {"name": "structured", "importance": "taylor", "round_to": 4},
+        {"name": "structured", "importance": "hessian"},
+        {"name": "structured", "importance": "random", "layer_ratios": {"layer3.*": 0.25}},
+    ],
+)
+def test_every_method_makes_a_model_that_reloads(make_job: MakeJob, method: dict[str, Any]) -> None:
+    job = with_resnet(make_job(Recorder(), **PRUNE, method=method, finetune=None))
+    result = pruned(job)
+    assert result.facts.nonzero_parameters < 0.8 * result.original.nonzero_parameters
+    assert result.best_epoch is None
+    assert outputs(job.folder / "model").shape == (2, 3)
+
+
+def test_adaptive_allocation_reports_its_curves_and_spares_as_many_macs(
+    make_job: MakeJob,
+) -> None:
+    job = with_resnet(make_job(Recorder(), **PRUNE, allocation="adaptive", finetune=None))
+    adaptive = pruned(job)
+    uniform = pruned(with_resnet(make_job(Recorder(), **PRUNE, finetune=None)))
+    assert adaptive.facts.macs is not None
+    assert uniform.facts.macs is not None
+    assert adaptive.facts.macs <= uniform.facts.macs
+    assert len(adaptive.sensitivity) == 6  # three streams, three blocks
+    assert adaptive.sensitivity[0].ratios[0] == 0
+
+
+def test_a_job_that_was_stopped_goes_on_to_the_same_weights(make_job: MakeJob) -> None:
+    tuning = {"epochs": 4, "batch_size": 16}
+    whole = make_job(Recorder(), **PRUNE, finetune=tuning)
+    pruned(whole)
+    recorder = Recorder(stop_at_question=7)
+    stopped = make_job(recorder, **PRUNE, finetune=tuning)
+    with pytest.raises(Stopped):
+        pruned(stopped)
+    resumed = make_job(Recorder(), checkpoint=recorder.checkpoints[-1], **PRUNE, finetune=tuning)
+    pruned(resumed)
+    assert (resumed.folder / "model" / "model.safetensors").read_bytes() == (
+        whole.folder / "model" / "model.safetensors"
+    ).read_bytes()
+
+
+def test_the_plan_says_what_would_go_without_training(make_job: MakeJob) -> None:
+    job = make_job(Recorder(), **PRUNE, finetune=TUNING, dry_run=True)
+    result = plan(job).result
+    assert isinstance(result, PlanResult)
+    assert [model.parameters for model in result.models] == [835, 419]
+    assert [(one.channels_before, one.channels_after) for one in result.layers] == [(16, 8)]
+    assert result.steps == 2 * 4  # epochs of 60 examples in batches of 16
+
+
+def test_a_ratio_that_leaves_nothing_names_the_layer(make_job: MakeJob) -> None:
+    method = {"name": "structured", "pruning_ratio": 0.96, "max_pruning_ratio": 1.0}
+    job = make_job(Recorder(), **PRUNE, method=method)
+    with pytest.raises(NotPrunable, match=r"layers\.0"):
+        pruned(job)
+
+
+def test_the_report_is_drawn_with_its_figures(make_job: MakeJob) -> None:
+    job = with_resnet(
+        make_job(
+            Recorder(),
+            **{**PRUNE, "latency_batch_sizes": [1]},
+            finetune={"epochs": 1},
+            allocation="adaptive",
+        )
+    )
+    product = handle(job.order, job.folder, job.observer)
+    assert product.metrics["speedup"] > 0
+    assert {"report.html", "figure-layers.svg", "figure-sensitivity.svg"} <= {
+        file.name for file in product.files
+    }

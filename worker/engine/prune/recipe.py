@@ -1,0 +1,40 @@
+"""What to prune by, without the amount."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from worker.engine.prune.structured import Amount
+
+MethodName = Literal["structured", "unstructured", "n_m", "structured_mask"]
+AllocationName = Literal["uniform", "global", "adaptive"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """`importance` is a name of `importance.CRITERIA`; masks know "magnitude" and "random".
+
+    `layer_ratios`, `max_pruning_ratio` and `round_to` are for structured pruning, `n` of `m` for
+    n_m, whose amount is 1 − n/m whatever is asked for.
+    """
+
+    method: MethodName = "structured"
+    importance: str = "magnitude"
+    allocation: AllocationName = "uniform"
+    ignored_layers: tuple[str, ...] = ()
+    layer_ratios: Mapping[str, float] = field(default_factory=dict)
+    max_pruning_ratio: float = 0.95
+    round_to: int = 1
+    n: int = 2
+    m: int = 4
+    seed: int = 0
+
+    def amount(self, ratio: float) -> Amount:
+        """A structured amount; adaptive allocation starts from a uniform one."""
+        return Amount(
+            ratio,
+            allocation="global" if self.allocation == "global" else "uniform",
+            layer_ratios=self.layer_ratios,
+            max_pruning_ratio=self.max_pruning_ratio,
+            round_to=self.round_to,
+        )
