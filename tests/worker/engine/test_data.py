@@ -107,6 +107,8 @@ def test_npz_takes_grey_images_floats_fortran_order_and_other_spellings(tmp_path
     ("changes", "words"),
     [
         ({"x_test": None, "y_test": None}, "no test split"),
+        ({"x_train": np.zeros((0, 6, 5, 3), np.uint8), "y_train": np.arange(0)}, "no example"),
+        ({"y_train": np.arange(40) % 4 * 10**12}, "classes allowed"),
         ({"x_train": None}, "both inputs and labels"),
         ({"y_train": np.arange(39)}, "labels"),
         ({"y_train": np.zeros(40)}, "integers"),

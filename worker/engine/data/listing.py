@@ -8,9 +8,9 @@ from typing import BinaryIO, Final, Protocol, cast
 
 from worker.engine.data.archive import READ_ERRORS
 from worker.engine.data.images import Undecodable
+from worker.engine.data.split import MAX_CLASSES
 from worker.engine.errors import InvalidDataset
 
-MAX_CLASSES: Final = 100_000
 _WHOLE_BYTES: Final = 4 << 20  # members of this size are read at once: decoders read in snippets
 
 SPLIT_NAMES: Final = {

@@ -14,6 +14,7 @@ from worker.engine.errors import InvalidDataset
 from worker.engine.seeds import generator
 
 VALIDATION_SHARE = 0.1
+MAX_CLASSES = 100_000
 _COUNTED_ROWS = 1024  # counting takes eight times the bytes that it counts
 
 
@@ -70,6 +71,8 @@ class Data:
             if digest is None:
                 _check_values(name, split.x)
         highest = max(int(split.y.max()) for split in splits.values())
+        if highest >= MAX_CLASSES:
+            raise InvalidDataset(f"label {highest} is beyond the {MAX_CLASSES} classes allowed")
         if labels is not None and highest >= len(labels):
             raise InvalidDataset(f"label {highest} has no name among {len(labels)} labels")
         return cls(train, validation, test, labels, digest or _digest(splits))
@@ -100,8 +103,8 @@ def drawn(y: Tensor, share: float, seed: int) -> Tensor:
     """Which of the labels `cut` takes for the part, bool [N]; no example without a label."""
     if not 0 < share < 1:
         raise ValueError(f"share must be in (0, 1), got {share}")
-    if int(y.max()) < 0:
-        raise InvalidDataset("all labels are negative")
+    if not bool((y >= 0).any()):
+        raise InvalidDataset("no example has a label that is not negative")
     chosen = torch.zeros(len(y), dtype=torch.bool)
     for label in torch.unique(y[y >= 0]).tolist():
         members = torch.nonzero(y == label).flatten()
