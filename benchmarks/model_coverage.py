@@ -101,6 +101,7 @@ def run(options: Options) -> Report:
 
 def try_all(candidates: Sequence[Candidate]) -> dict[str, str]:
     """Why each of those that failed did."""
+    torch.set_num_threads(1)  # for models this small, threads mostly wait for one another
     failures: dict[str, str] = {}
     for candidate in candidates:
         start = time.perf_counter()
