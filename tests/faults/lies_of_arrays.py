@@ -72,12 +72,15 @@ def lies_of_arrays() -> Iterator[Case]:
         member = b"\x93NUMPY\2\0" + width.to_bytes(4, "little") + b"{}"
         yield dataset("npz", f"npz: a header of {width} bytes", with_array(member))
     for name, changed in _wrong_arrays().items():
-        yield dataset("npz", f"npz: {name}", npz(**changed))
+        yield dataset("npz", f"npz: {name}", npz(**changed), may_pass=name in _HARMLESS)
     yield dataset("npz", "npz: not an array", with_array(b"hello"))
     yield dataset("npz", "npz: an empty array", with_array(b""))
     yield dataset("npz", "npz: an array beside", with_array(npz(), "more.npz"), may_pass=True)
-    many = {f"a{i}": np.zeros(1) for i in range(100)}
+    many: dict[str, Any] = {f"a{i}": np.zeros(1) for i in range(100)}
     yield dataset("npz", "npz: a hundred arrays", npz(**many))
+
+
+_HARMLESS = ("one class", "a class that only test has")
 
 
 def _wrong_arrays() -> Mapping[str, dict[str, Any]]:

@@ -14,7 +14,7 @@ _FLOAT, _INT64 = TensorProto.FLOAT, TensorProto.INT64
 Node = onnx.NodeProto
 
 
-def value(name: str, shape: object, kind: int = _FLOAT) -> Any:
+def value(name: str, shape: Any, kind: int = _FLOAT) -> Any:
     """An input or an output."""
     return helper.make_tensor_value_info(name, kind, shape)
 

@@ -102,7 +102,9 @@ def lies_of_zips() -> Iterator[Case]:
                     may_pass=True)  # fmt: skip
     for target in ("/etc/passwd", "../../../../etc/passwd", "train/cat/0.png"):
         yield dataset(
-            "image_zip", f"a link to {target}", symlink(pictures, "train/cat/9.png", target)
+            "image_zip",
+            f"a zip with a link to {target}",
+            symlink(pictures, "train/cat/9.png", target),
         )
         yield graph(f"a link to {target}", symlink(folder, "model.link", target))
     for kind, name in ((stat.S_IFCHR, "device"), (stat.S_IFIFO, "pipe"), (stat.S_IFSOCK, "socket")):
@@ -144,8 +146,8 @@ def lies_of_configs() -> Iterator[Case]:
                 f"config.json: {key} is {str(value)[:40]!r}", folder_zip(config),
                 may_pass=key == "compression",
             )  # fmt: skip
-    for name, config in _HUB.items():
-        yield graph(f"a hub's config.json: {name}", folder_zip(config))
+    for name, hub_config in _HUB.items():
+        yield graph(f"a hub's config.json: {name}", folder_zip(hub_config))
     weightless = {"config.json": json.dumps(CONFIG)}
     for more in ({}, {"pytorch_model.bin": b"\x80\2}."}, {"model-00001-of-00002.safetensors": b""}):
         yield graph(f"no weights but {list(more)}", zipped({**weightless, **more}))

@@ -10,7 +10,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -75,7 +75,8 @@ def _torchscript() -> bytes:
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecated, which is not news
-        torch.jit.save(torch.jit.trace(torch.nn.Linear(4, 2), torch.ones(1, 4)), buffer)
+        traced: Any = torch.jit.trace  # untyped
+        torch.jit.save(traced(torch.nn.Linear(4, 2), torch.ones(1, 4)), buffer)
     return buffer.getvalue()
 
 

@@ -89,6 +89,8 @@ def _split(tensors: dict[str, Tensor], name: str) -> Split | None:
         raise InvalidDataset(f"{name} needs both inputs and labels")
     if y.ndim != 1 or x.ndim < 1 or len(x) != len(y):
         raise InvalidDataset(f"{name} has inputs {list(x.shape)} and labels {list(y.shape)}")
+    if len(x) == 0:
+        raise InvalidDataset(f"{name} has no examples")
     return Split(x, y)
 
 
