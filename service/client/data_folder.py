@@ -1,11 +1,11 @@
 """A folder of images, tables or parquet as one file to upload."""
 
-import shutil
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 from typing import Final
 
+from service.client.archive import zip_files
 from service.contract.datasets import DatasetFormat
 
 _IMAGES: Final = frozenset({".png", ".jpg", ".jpeg"})
@@ -15,7 +15,6 @@ _TAKEN: Final[dict[DatasetFormat, frozenset[str]]] = {
     "csv_zip": _IMAGES | _TABLES,
     "parquet": frozenset({".parquet"}),
 }
-_DATE: Final = (1980, 1, 1, 0, 0, 0)
 
 
 def format_of(path: Path) -> DatasetFormat:
@@ -39,18 +38,13 @@ def format_of(path: Path) -> DatasetFormat:
 def zip_data(folder: Path, form: DatasetFormat, target: Path) -> Path:
     """Write what the format takes of a folder to `target`: the same bytes for the same files.
 
-    Nothing is compressed, since images are already. ValueError if there is nothing to take.
+    ValueError if there is nothing to take.
     """
     taken = _TAKEN.get(form, frozenset())
     names = [name for name in _files(folder) if name.suffix.lower() in taken]
     if not names:
         raise ValueError(f"{folder} holds nothing for the format {form}")
-    with zipfile.ZipFile(target, "w") as archive:
-        for name in names:
-            member = zipfile.ZipInfo(name.as_posix(), _DATE)
-            with (folder / name).open("rb") as file, archive.open(member, "w") as out:
-                shutil.copyfileobj(file, out, 1 << 20)
-    return target
+    return zip_files(folder, names, target)
 
 
 def _by_suffixes(suffixes: Iterable[str]) -> DatasetFormat:
