@@ -4,7 +4,7 @@ import logging
 import shutil
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -24,7 +24,8 @@ from service.store.values import AcceptedDataset, AcceptedModel
 from service.wiring import s3_options
 from worker.channel import ChannelError, Message
 from worker.engine_child import ExitStatus
-from worker.engine_host import EngineHost
+from worker.engine_host import INTAKE_LIMITS, EngineHost
+from worker.isolation import Limits
 from worker.order import (
     ORDER,
     PRODUCT,
@@ -45,6 +46,7 @@ _DEADLINE_S: Final = 60.0  # a small file that asks for more arithmetic holds up
 _BYTES_PER_S: Final = 2e6  # slower than any processor decodes images: large uploads get longer
 _GRACE_S: Final = 120.0
 _SOURCE: Final = "source"
+_COPIES_OF_WEIGHTS: Final = 4
 
 
 class CheckFailed(Exception):
@@ -220,7 +222,11 @@ class Intake:
         (folder / ORDER).write_text(order.model_dump_json(), encoding="utf-8")
         said: Message | None = None
         with self.host.spawn(
-            folder, "intake", log_path=folder / "log", deadline_s=deadline_s
+            folder,
+            "intake",
+            log_path=folder / "log",
+            limits=_limits(order, (folder / _SOURCE).stat().st_size),
+            deadline_s=deadline_s,
         ) as child:
             try:
                 while (message := child.channel.receive(None)) is not None:
@@ -231,6 +237,13 @@ class Intake:
             status = child.wait(None)
         assert status is not None
         return _verdict(order, said, status, folder)
+
+
+def _limits(order: CheckOrder, source_bytes: int) -> Limits:
+    """Weights are mapped, copied, and loaded again, each time whole; data are streamed."""
+    assert INTAKE_LIMITS.address_space_bytes is not None
+    copies = _COPIES_OF_WEIGHTS * source_bytes if order.check.kind == "model" else 0
+    return replace(INTAKE_LIMITS, address_space_bytes=INTAKE_LIMITS.address_space_bytes + copies)
 
 
 def _verdict(

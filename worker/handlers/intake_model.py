@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final, assert_never
 
 import torch
+from torch import Tensor, nn
 
 from service.contract.normalisation import Normalisation
 from worker.engine.errors import InvalidModel, memory_errors
@@ -65,16 +66,23 @@ def _check_weights(order: ModelCheckOrder, upload: Upload, folder: Path) -> Chec
     config = config_of(_asked(order), upload.described, upload.tensors)
     module, notes = fit(config, upload.tensors)
     save_folder(module, config, folder / _MODEL, _card(order, config))
-    reloaded = load_any(folder / _MODEL)
     draw = generator(0, "intake inputs")
     inputs = torch.randn(2, *config.input_size, generator=draw)
-    with torch.inference_mode():
-        before, after = module(inputs), reloaded.module(inputs)
+    before = _answer(module, inputs)
+    del module  # memory holds one model beside the upload
+    reloaded = load_any(folder / _MODEL)
+    after = _answer(reloaded.module, inputs)
     if not bool(torch.isfinite(after).all()):
         raise InvalidModel("its output for noise is not finite")
     if not torch.equal(before, after):
         raise InvalidModel("it answers differently once saved and loaded again")
     return _checked(reloaded, (*upload.notes, *notes))
+
+
+@torch.inference_mode()
+def _answer(module: nn.Module, inputs: Tensor) -> Tensor:
+    logits: Tensor = module(inputs)
+    return logits
 
 
 def _check_graph(order: ModelCheckOrder, found: FoundGraph, folder: Path) -> CheckedModel:

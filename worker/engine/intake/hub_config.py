@@ -56,7 +56,7 @@ def _by_transformers(config: Mapping[str, Any], preprocessor: Mapping[str, Any])
     labels = _labels(_in_order(by_index)) if by_index is not None else None
     classes = len(labels) if labels else _count(config.get("num_labels"))
     generic = labels is not None and labels == tuple(f"LABEL_{i}" for i in range(len(labels)))
-    mean, std = _normalisation(preprocessor)
+    mean, std = _normalisation(preprocessor, _channels(config))
     return Described(
         architecture=name,
         options=_options(name, config),
@@ -85,13 +85,16 @@ def _arguments(name: str, said: object) -> dict[str, Any]:
 
 
 def _input_size(config: Mapping[str, Any], preprocessor: Mapping[str, Any]) -> Any:
-    channels = _count(config.get("num_channels")) or 3
     crop = preprocessor.get("crop_size") if preprocessor.get("do_center_crop") else None
     for said in (config.get("image_size"), crop, preprocessor.get("size")):
         sides = _sides(said)
         if sides is not None:
-            return _sizes([channels, *sides])
+            return _sizes([_channels(config), *sides])
     return None
+
+
+def _channels(config: Mapping[str, Any]) -> int:
+    return _count(config.get("num_channels")) or 3
 
 
 def _sides(said: object) -> tuple[object, object] | None:
@@ -107,15 +110,19 @@ def _sides(said: object) -> tuple[object, object] | None:
 
 
 def _normalisation(
-    preprocessor: Mapping[str, Any],
+    preprocessor: Mapping[str, Any], channels: int
 ) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
     """In terms of pixels ÷ 255, whatever factor the preprocessor multiplies them by."""
-    if preprocessor.get("do_normalize") is False:
+    if not preprocessor:
         return None, None
     mean = _numbers(preprocessor.get("image_mean"), "image_mean")
     std = _numbers(preprocessor.get("image_std"), "image_std")
+    if preprocessor.get("do_normalize") is False:
+        mean, std = (0.0,) * channels, (1.0,) * channels
     factor = preprocessor.get("rescale_factor", _RESCALE)
-    if not isinstance(factor, float) or not 0 < factor < math.inf:
+    if preprocessor.get("do_rescale") is False:
+        factor = 1.0
+    if type(factor) not in (int, float) or not 0 < factor < math.inf:
         raise InvalidModel("rescale_factor must be a positive number")
     if mean is None or std is None or math.isclose(factor, _RESCALE):
         return mean, std
