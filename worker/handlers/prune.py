@@ -1,7 +1,8 @@
 """`prune`: spec -> engine -> result."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ from safetensors.torch import load_file
 from service.contract.prune import PruneSpec
 from service.contract.prune_result import (
     LayerResult,
+    PairedLatency,
     PruneResult,
     SensitivityCurve,
     StageResult,
+    TargetResult,
 )
 from service.contract.training import ModelFacts
 from service.reports.key_figures import key_figures
@@ -25,6 +28,8 @@ from worker.handlers.common import Job, Outcome, model_facts
 from worker.handlers.distill import retention
 from worker.handlers.prune_latency import paired
 from worker.handlers.prune_run import Candidate, PruneRun, with_weights
+from worker.handlers.prune_sweep import sweep
+from worker.handlers.prune_targets import Search, verified
 from worker.handlers.trained import MODEL, Trained, produced, save_and_judge
 
 
@@ -33,16 +38,25 @@ def prune(job: Job, spec: PruneSpec) -> Outcome:
     data = job.data(spec.dataset)
     original = job.start_from(spec.model, data)
     run = PruneRun(job, spec, data, original)
-    made = run.make(spec.amounts[0])
-    config = replace(
-        original.config, compression=(*original.config.compression, *_steps(spec, made))
-    )
-    trained = save_and_judge(job, LoadedModel(made.module, config), data, spec.dataset)
-    sparse = _save_sparse(job.folder / MODEL)
     source = job.input(spec.model)
     before = model_facts(original, job.folder / source.folder, source.id, source.name)
-    judged = _Judged(run, made, trained, before, sparse)
-    result = PruneResult(**judged.fields(), **judged.ratios())
+    search = None if spec.targets is None else Search(run, spec.targets, before)
+    swept = sweep(run) if spec.is_sweep else None
+    if search is not None:
+        made = search.find()
+    elif swept is not None:
+        made = swept.candidates[swept.kept]
+    else:
+        made = run.make(spec.amounts[0])
+    config = run.config_after(made.amount, made.cuts)
+    trained = save_and_judge(job, LoadedModel(made.module, config), data, spec.dataset)
+    judged = _Judged(run, made, trained, before, _save_sparse(job.folder / MODEL))
+    result = PruneResult(
+        **judged.fields(),
+        **judged.ratios(),
+        sweep=() if swept is None else swept.points(),
+        targets=() if search is None else judged.promises(search),
+    )
     lineage = f"Pruned from {source.name} on {spec.dataset}."
     return Outcome(
         result, produced(job, trained, key_figures(result), source, lineage), config.labels
@@ -72,7 +86,7 @@ class _Judged:
             "stages": self._stages(),
             "steps": made.steps,
             "layers": _layers(self.run.original, trained.loaded),
-            "latencies": paired(job, self.run.spec),
+            "latencies": self.latencies,
             "sensitivity": _sensitivity(self.run),
             "history": () if outcome is None else tuple(map(epoch_read, outcome.history)),
             "best_epoch": None if outcome is None else outcome.best_epoch,
@@ -85,18 +99,38 @@ class _Judged:
             "warnings": tuple(self.run.warnings),
         }
 
+    @cached_property
+    def latencies(self) -> tuple[PairedLatency, ...]:
+        """Before and after, side by side, also where a target is of a latency."""
+        sizes = self.run.spec.latency_batch_sizes
+        targets = self.run.spec.targets
+        if targets is not None and (targets.latency_ms or targets.min_speedup):
+            sizes = tuple(dict.fromkeys((*sizes, targets.batch_size)))
+        return paired(self.run.job, self.run.spec, sizes)
+
+    @property
+    def smallest_bytes(self) -> int:
+        """Of the smaller weights file."""
+        dense = self.trained.facts.size_bytes
+        return min(dense, self.sparse_bytes or dense)
+
+    def promises(self, search: Search) -> tuple[TargetResult, ...]:
+        """The targets as the saved model keeps them. Raises TargetNotReached."""
+        accuracy = self.trained.validation.accuracy
+        facts = self.trained.facts
+        return verified(search, facts, self.smallest_bytes, accuracy, self.latencies)
+
     def ratios(self) -> dict[str, Any]:
         """The pruned model against the original."""
         before, after, test = self.before, self.trained.facts, self.trained.test
         first, _ = self.run.job.evaluate(self.run.original, self.run.data.test)
-        smallest = min(after.size_bytes, self.sparse_bytes or after.size_bytes)
         return {
             "original_test": first,
             "compression_ratio": before.parameters / after.parameters,
             "nonzero_compression_ratio": before.nonzero_parameters
             / max(after.nonzero_parameters, 1),
             "macs_ratio": before.macs / after.macs if before.macs and after.macs else None,
-            "size_ratio": smallest / before.size_bytes,
+            "size_ratio": self.smallest_bytes / before.size_bytes,
             "accuracy_retention": retention(test.accuracy, first.accuracy),
             "accuracy_change_points": 100 * (test.accuracy - first.accuracy),
             "class_change_points": tuple(
@@ -120,20 +154,6 @@ def _stage(run: PruneRun, name: Any, loaded: LoadedModel) -> StageResult:
     validation, _ = run.job.evaluate(loaded, run.data.validation)
     test, _ = run.job.evaluate(loaded, run.data.test)
     return StageResult(stage=name, validation_accuracy=validation.accuracy, test=test)
-
-
-def _steps(spec: PruneSpec, made: Candidate) -> list[dict[str, Any]]:
-    """What config.json keeps: for every cut its indices; masks need none, their zeros are there."""
-    method = spec.method.model_dump(mode="json", exclude_defaults=True) | {
-        "name": spec.method.name,
-        "amount": made.amount,
-    }
-    if not made.cuts:
-        return [{"kind": "prune", "method": method}]
-    return [
-        {"kind": "prune", "method": method, "cuts": [cut.to_json() for cut in cuts]}
-        for cuts in made.cuts
-    ]
 
 
 def _save_sparse(folder: Path) -> int | None:

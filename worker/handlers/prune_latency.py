@@ -1,7 +1,7 @@
 """Original and pruned, timed side by side on their saved files."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from service.contract.prune import PruneSpec
@@ -16,11 +16,11 @@ from worker.handlers.trained import MODEL
 _BLOCKS, _BLOCK_S = 8, 0.1
 
 
-def paired(job: Job, spec: PruneSpec) -> tuple[PairedLatency, ...]:
-    """One pair for each batch size of the spec."""
+def paired(job: Job, spec: PruneSpec, batch_sizes: Sequence[int]) -> tuple[PairedLatency, ...]:
+    """One pair for each batch size, if there is any."""
     job.observer.on_phase("measuring")
     original = job.folder / job.input(spec.model).folder
-    return tuple(_pair(job, original, size, spec.seed) for size in spec.latency_batch_sizes)
+    return tuple(_pair(job, original, size, spec.seed) for size in batch_sizes)
 
 
 def _pair(job: Job, original: Path, batch_size: int, seed: int) -> PairedLatency:

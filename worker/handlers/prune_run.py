@@ -1,7 +1,7 @@
 """The work of a `prune` job: cut, repair, train, in one step or several."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, assert_never
@@ -104,6 +104,17 @@ class PruneRun:
             outcomes=tuple(outcomes),
             is_finetuned=self.spec.finetune is not None,
         )
+
+    def config_after(self, amount: float, cuts: Sequence[tuple[Cut, ...]]) -> ModelConfig:
+        """The config of a pruned model: the indices of every cut. Masks leave none: their zeros
+        are in the weights."""
+        method = self.spec.method
+        told = method.model_dump(mode="json", exclude_defaults=True)
+        step: dict[str, Any] = {"kind": "prune"}
+        step["method"] = {**told, "name": method.name, "amount": amount}
+        steps = [{**step, "cuts": [cut.to_json() for cut in one]} for one in cuts if one] or [step]
+        compression = (*self.config.compression, *steps)
+        return replace(self.config, compression=compression)
 
     def accuracy(self, module: nn.Module) -> float:
         """On the validation split."""

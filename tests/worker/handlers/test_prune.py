@@ -12,7 +12,7 @@ from service.contract.prune_result import PruneResult
 from service.contract.specs import PlanResult
 from tests.worker.engine.recorder import Recorder
 from tests.worker.handlers.conftest import TEACHERS, MakeJob
-from worker.engine.errors import NotPrunable, Stopped
+from worker.engine.errors import NotPrunable, Stopped, TargetNotReached
 from worker.engine.models.config import ModelConfig
 from worker.engine.models.folder import build, load_folder, save_folder
 from worker.handlers import handle
@@ -191,3 +191,57 @@ def test_the_report_is_drawn_with_its_figures(make_job: MakeJob) -> None:
     assert {"report.html", "figure-layers.svg", "figure-sensitivity.svg"} <= {
         file.name for file in product.files
     }
+
+
+def test_a_target_of_parameters_is_met_by_the_smallest_cut(make_job: MakeJob) -> None:
+    job = make_job(Recorder(), **PRUNE, targets={"parameters": 0.4}, finetune={"epochs": 1})
+    result = pruned(job)
+    # h hidden units have 52·h + 3 parameters: 334 allow 6.
+    assert result.facts.parameters == 52 * 6 + 3
+    assert [(one.name, one.asked) for one in result.targets] == [("parameters", 0.4)]
+    assert result.targets[0].reached == pytest.approx(315 / 835)
+
+
+def test_a_target_of_bytes_holds_for_the_sparse_file(make_job: MakeJob) -> None:
+    method = {"name": "unstructured"}
+    job = make_job(
+        Recorder(), **PRUNE, method=method, targets={"size_bytes": 2000}, finetune={"epochs": 1}
+    )
+    result = pruned(job)
+    assert result.sparse_bytes is not None
+    assert result.sparse_bytes <= 2000
+
+
+def test_accuracy_asks_for_the_largest_cut_that_keeps_it(make_job: MakeJob) -> None:
+    some = pruned(
+        make_job(
+            Recorder(), **PRUNE, targets={"max_accuracy_drop_points": 100.0}, finetune={"epochs": 1}
+        )
+    )
+    # Any loss is allowed: one of sixteen hidden units is left, the limit of 0.95.
+    assert some.facts.parameters == 52 + 3
+    assert some.targets[0].reached <= 100
+
+
+def test_a_promise_that_cannot_be_kept_says_what_was_reached(make_job: MakeJob) -> None:
+    job = make_job(Recorder(), **PRUNE, targets={"parameters": 0.01}, finetune=None)
+    with pytest.raises(TargetNotReached, match=r"leaves 0\.0659 of the parameters"):
+        pruned(job)  # 55 of 835
+
+
+def test_a_speedup_that_cannot_be_had_is_measured_and_told(make_job: MakeJob) -> None:
+    job = make_job(Recorder(), **PRUNE, targets={"min_speedup": 1000.0}, finetune=None)
+    with pytest.raises(TargetNotReached, match="times faster"):
+        pruned(job)
+
+
+def test_a_sweep_compares_amounts_and_keeps_one(make_job: MakeJob) -> None:
+    method = {"name": "structured", "pruning_ratio": [0.25, 0.5, 0.75]}
+    job = make_job(Recorder(), **PRUNE, method=method, finetune={"epochs": 1})
+    result = pruned(job)
+    assert [point.parameters for point in result.sweep] == [52 * h + 3 for h in (12, 8, 4)]
+    kept = [point for point in result.sweep if point.is_kept]
+    assert len(kept) == 1
+    assert kept[0].amount == result.amount
+    assert kept[0].parameters == result.facts.parameters
+    assert kept[0].test_accuracy == result.test.accuracy

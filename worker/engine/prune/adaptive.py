@@ -29,13 +29,13 @@ _BISECTIONS: Final = 24
 @dataclass(frozen=True)
 class Sensitivity:
     """What one group's cuts do alone, ratio by ratio from 0: validation accuracy, cross-entropy,
-    and the MACs of the whole network."""
+    and about how many MACs the whole network has."""
 
     name: str
     ratios: tuple[float, ...]
     accuracies: tuple[float, ...]
     losses: tuple[float, ...]
-    macs: tuple[int, ...]
+    macs: tuple[float, ...]
 
 
 def scan(
@@ -54,7 +54,7 @@ def scan(
     few = Split(split.x[:_EXAMPLES], split.y[:_EXAMPLES])
     whole = evaluate(module, few, mean, std, device=device)
     everything = [torch.arange(group.size) for group in traced.groups]
-    count = traced.macs()
+    count = float(traced.macs)
     curves = []
     for number, (group, score_U) in enumerate(zip(traced.groups, scores, strict=True)):
         on_group(number, len(traced.groups))
@@ -70,7 +70,7 @@ def scan(
             cut = copy.deepcopy(module)
             apply_cuts(cut, cuts_for(traced.groups, one))
             seen = evaluate(cut, few, mean, std, device=device)
-            points.append((ratio, seen.accuracy, seen.loss, traced.plan(one).macs))
+            points.append((ratio, seen.accuracy, seen.loss, traced.about_macs(one)))
         curves.append(Sensitivity(group.name, *zip(*points, strict=True)))
     return tuple(curves)
 
@@ -85,32 +85,27 @@ def plan(
     """The plan of least damage with at most `macs`, or as near to it as the limits of `amount`
     allow. Raises `NotPrunable` for none to cut."""
 
-    def at(price: float) -> Plan:
+    def at(price: float) -> tuple[Tensor, ...]:
         ratios = [_cheapest(curve, price, amount.max_pruning_ratio) for curve in curves]
-        kept = uniform(
+        return uniform(
             traced.groups,
             scores,
             ratios,
             max_pruning_ratio=amount.max_pruning_ratio,
             round_to=amount.round_to,
         )
-        return traced.plan(kept)
 
     # Damage is in nats, MACs are counted as a share of the whole: prices span many magnitudes.
     low, high = -12.0, 12.0
     best = at(2.0**high)
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        try:
-            tried = at(2.0**middle)
-        except NotPrunable:
-            low = middle
-            continue
-        if tried.macs <= macs:
+        tried = at(2.0**middle)
+        if traced.about_macs(tried) <= macs:
             best, high = tried, middle
         else:
             low = middle
-    return best
+    return traced.plan(best)
 
 
 def _cheapest(curve: Sensitivity, price: float, most: float) -> float:

@@ -12,7 +12,10 @@ from torch.nn.modules.conv import _ConvNd
 
 @dataclass(frozen=True)
 class LayerFacts:
-    """A convolution or linear layer; `macs` are those of one input, 0 for what did not run."""
+    """A convolution or linear layer; `macs` are those of one input, 0 for what did not run.
+
+    Weights without storage count as none of them zero.
+    """
 
     name: str
     weights: int
@@ -37,7 +40,7 @@ def layer_facts(module: nn.Module, input_size: Sequence[int]) -> tuple[LayerFact
         LayerFacts(
             name=name,
             weights=layer.weight.numel(),
-            zeros=layer.weight.numel() - int(layer.weight.count_nonzero()),
+            zeros=_zeros(layer.weight),
             outputs=_outputs(layer),
             macs=counts.get(name, 0),
         )
@@ -52,6 +55,12 @@ def _count(counts: dict[str, int], name: str, layer: Any, inputs: Any, output: T
         inputs[0].numel() // layer.in_channels if transposed else output.numel() // _outputs(layer)
     )
     counts[name] = counts.get(name, 0) + places * layer.weight.numel()
+
+
+def _zeros(weight: Tensor) -> int:
+    if weight.is_meta:
+        return 0
+    return weight.numel() - int(weight.count_nonzero())
 
 
 def _outputs(layer: _ConvNd | nn.Linear) -> int:

@@ -160,7 +160,8 @@ class MaskPruner:
         bits = sum(mask.numel() for mask in made.values())
         count, left = macs(self.module, self.input_size), parameters(self.module) - gone
         assert count is not None  # a network of layers always has a count
-        return Estimate(left, count, 4 * left + bits // 8)
+        # Packed, a tensor has two entries in the header of the file, and its shape.
+        return Estimate(left, count, 4 * left + bits // 8 + 256 * len(made))
 
 
 def _structured(

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Literal, assert_never
 
 import torch
@@ -15,6 +16,7 @@ from worker.engine.measure.size import parameters
 from worker.engine.prune.allocate import ranked, ratios_by_name, uniform
 from worker.engine.prune.cuts import Cut, apply_cuts
 from worker.engine.prune.graph import Group, dependencies
+from worker.engine.prune.layers import LayerFacts, layer_facts
 from worker.engine.prune.removal import cuts_for
 from worker.engine.prune.safe import safe_groups
 
@@ -54,9 +56,27 @@ class Traced:
     groups: tuple[Group, ...]
     left_out: tuple[str, ...]
 
+    def about_macs(self, kept: Sequence[Tensor]) -> float:
+        """MACs of a plan without running it: those of convolutions and linear layers shrink with
+        their weights. Where heads go, a little of attention itself is counted too much."""
+        shares: dict[str, float] = {}
+        for cut in cuts_for(self.groups, kept):
+            for place in cut.where:
+                share = len(cut.kept) / cut.of
+                shares[place.name] = shares.get(place.name, 1.0) * share
+        spared = sum(
+            layer.macs * (1 - shares.get(f"{layer.name}.weight", 1.0)) for layer in self._layers
+        )
+        return self.macs - spared
+
+    @cached_property
     def macs(self) -> int:
         """MACs of the network before any cut, counted as those of a plan are."""
         return _macs(self.shadow, self.input_size)
+
+    @cached_property
+    def _layers(self) -> tuple[LayerFacts, ...]:
+        return layer_facts(self.shadow, self.input_size)
 
     def plan(self, kept: Sequence[Tensor]) -> Plan:
         """The plan that keeps these units of each group. Raises `NotPrunable` for none to cut."""
