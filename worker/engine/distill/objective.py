@@ -95,9 +95,9 @@ class Distillation(Objective):
         hard = hard_loss(logits_BK, batch, self._label_smoothing)
         losses = [self._loss(term, logits_BK, teacher_BK, batch) for term in self._terms]
         weights = [at_epoch(term.weight, self._epoch) for term in self._terms]
-        total = at_epoch(self._hard_weight, self._epoch) * hard
         soft = _weighted_mean(losses, weights)
-        total = total + sum(weights) * soft
+        labels = at_epoch(self._hard_weight, self._epoch) * hard
+        total = torch.add(labels, soft, alpha=sum(weights))
         if len(losses) == 1:
             return Loss(total, {"hard": hard, "soft": soft})
         named = {term.name: loss for term, loss in zip(self._terms, losses, strict=True)}
