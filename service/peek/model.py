@@ -12,6 +12,7 @@ from service.peek.source import Broken, ReadRange, Source
 from service.peek.zip_directory import members_of
 
 _MAX_MEMBERS: Final = 20_000
+_MAX_DIRECTORY: Final = 2 << 20  # names are kept in memory
 _JSON_OF_PT2: Final = ("serialized_exported_program.json", "serialized_state_dict.pt")
 _TAKEN: Final = (
     "take a .safetensors, a state dict of torch.save, a zip of a Hugging Face folder, or .onnx"
@@ -96,6 +97,8 @@ def _distinct(source: Source) -> list[str]:
     members = members_of(source)
     if members.count > _MAX_MEMBERS:
         raise Broken(f"it has {members.count} members, {_MAX_MEMBERS} are taken")
+    if members.directory_bytes > _MAX_DIRECTORY:
+        raise Broken(f"its directory has {members.directory_bytes} bytes")
     names: dict[str, None] = {}
     for member in members.first(members.count):
         if member.name in names:

@@ -53,6 +53,11 @@ class Members:
     def count(self) -> int:
         return self.directory.count
 
+    @property
+    def directory_bytes(self) -> int:
+        """Of which names are the largest part."""
+        return self.directory.end - self.directory.start
+
     def first(self, most: int) -> Iterator[Member]:
         """The first of them, each checked. Raises Broken; also where there are fewer than said."""
         packed = 0
