@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import assert_never
 
 from service.blobs import BlobNotFound, BlobStore
 from service.contract.catalog import BUILTIN_DATASETS
@@ -58,8 +59,12 @@ def model_references(spec: JobSpec) -> Iterator[str]:
             yield from teachers
             if isinstance(spec.student, str) and spec.student not in teachers:
                 yield spec.student
+        case "prune":
+            yield spec.model
         case "benchmark":
             yield from spec.models
+        case _:
+            assert_never(spec)
 
 
 def _created_at(job_id: str, database: Database) -> datetime:

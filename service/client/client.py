@@ -21,6 +21,7 @@ from service.client.references import (
     DistillOptions,
     JobOptions,
     ModelLike,
+    PruneOptions,
     RepeatOptions,
     StartingModelLike,
     dataset_reference,
@@ -139,6 +140,17 @@ class Client:
                 loss=loss,
                 training=training,
             )
+        )
+
+    def prune(self, model: ModelLike, dataset: DatasetLike, **options: Unpack[PruneOptions]) -> Job:
+        """Prune a model and repair it: half of its channels unless `method` says otherwise."""
+        return self.submit(
+            {
+                "kind": "prune",
+                "model": model_reference(model),
+                "dataset": dataset_reference(dataset),
+                **{name: _plain(value) for name, value in options.items()},
+            }
         )
 
     def benchmark(

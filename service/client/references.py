@@ -11,6 +11,7 @@ from service.contract.base import Device, Precision
 from service.contract.catalog import ArchitectureSpec
 from service.contract.distill import Preset, TeacherMode
 from service.contract.ids import ULID_PATTERN
+from service.contract.prune import Allocation, FinetuneSpec, Method, Schedule, Targets
 
 ModelLike = str | Job | Model
 """A model: its id, the id of the job that makes it, or either one's handle."""
@@ -49,6 +50,19 @@ class DistillOptions(RepeatOptions, total=False):
     views: int
     rounds: int
     control: bool
+
+
+class PruneOptions(JobOptions, total=False):
+    """What a pruning takes besides; see `PruneSpec`. Its parts are contract values or mappings;
+    `finetune` None: no training."""
+
+    method: Method | Mapping[str, Any]
+    allocation: Allocation
+    schedule: Schedule | Mapping[str, Any]
+    targets: Targets | Mapping[str, Any]
+    recalibrate: bool
+    finetune: FinetuneSpec | Mapping[str, Any] | None
+    latency_batch_sizes: Sequence[int]
 
 
 def model_reference(model: ModelLike) -> str:
