@@ -14,7 +14,7 @@ from service.contract.reports import (
     LineageEntry,
     Table,
 )
-from service.contract.training import DataFacts, Evaluation, ModelFacts
+from service.contract.training import DataFacts, Evaluation, ModelFacts, TrainedResult
 from service.reports import show
 
 _Z: Final = 1.959964  # two-sided 95 % point of the normal distribution
@@ -112,6 +112,18 @@ def split_note(data: DataFacts) -> str:
     return (
         f"The {show.count(data.validation)} validation examples chose the epoch that was kept; "
         f"the {show.count(data.test)} test examples were read once, for this report."
+    )
+
+
+def seeds_note(result: TrainedResult) -> tuple[str, ...]:
+    """How much the seed matters, where there were several."""
+    seeds = result.seeds
+    if seeds is None:
+        return ()
+    return (
+        f"Over {seeds.n} seeds test accuracy is {show.percent(seeds.mean)} on average, with a "
+        f"standard deviation of {100 * seeds.std:.2f} points; the model that was kept is the best "
+        f"on validation, seed {result.seed}.",
     )
 
 

@@ -6,7 +6,7 @@ from service.contract.distill import DistillResult, DistillSpec
 from service.contract.losses import AnyLoss, FeatureLossBase
 from service.contract.reports import Cell, Column, Table
 from service.reports import show
-from service.reports.body import ACCURACY, table
+from service.reports.body import ACCURACY, seeds_note, table
 
 # The formula of each loss, and who found it.
 _FORMULAS: Final = {
@@ -77,14 +77,7 @@ def gain_notes(result: DistillResult) -> tuple[str, ...]:
             f"{show.percent(result.control.test_accuracy)}: distillation changed test accuracy by "
             f"{gain:+.2f} points."
         )
-    if result.seeds is not None:
-        seeds = result.seeds
-        notes.append(
-            f"Over {seeds.n} seeds test accuracy is {show.percent(seeds.mean)} on average, with a "
-            f"standard deviation of {100 * seeds.std:.2f} points; the model that was kept is the "
-            f"best on validation, seed {result.seed}."
-        )
-    return tuple(notes)
+    return (*notes, *seeds_note(result))
 
 
 def comparisons(result: DistillResult) -> tuple[Table, ...]:

@@ -19,6 +19,7 @@ from service.reports.body import (
     kind_columns,
     model_cells,
     score_cells,
+    seeds_note,
     split_note,
     started_from,
     table,
@@ -46,6 +47,7 @@ def train_body(spec: TrainSpec, result: TrainResult, labels: Sequence[str] | Non
         ),
         notes=(
             *result.warnings,
+            *seeds_note(result),
             split_note(result.data),
             accuracy_note(name, result.test),
             ARTIFACT_NOTE,

@@ -6,8 +6,11 @@ from statistics import NormalDist
 
 import pytest
 
+from service.contract.distill import ControlResult
+from service.contract.losses import AtLoss, KdLoss
 from service.contract.reports import Interval, Report
 from service.contract.specs import SPECS, JobResult, JobSpec
+from service.contract.training import SeedResult, SeedsSummary
 from service.reports.body import accuracy_interval
 from service.reports.key_figures import key_figures
 from tests.reports import samples
@@ -156,3 +159,47 @@ def test_reports_are_built_without_torch_numpy_or_a_database() -> None:
         "assert not bad, bad"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_notes_say_what_seeds_and_a_control_showed() -> None:
+    spec, result = samples.distill()
+    runs = tuple(
+        SeedResult(seed=seed, best_epoch=3, validation_accuracy=0.9, test_accuracy=accuracy)
+        for seed, accuracy in ((0, 0.90), (1, 0.94))
+    )
+    result = result.model_copy(
+        update={
+            "seeds": SeedsSummary(n=2, mean=0.92, std=0.0283, runs=runs),
+            "control": ControlResult(
+                validation_accuracy=0.9, test_accuracy=0.95, gain_points=-3.0, gains_points=(-3.0,)
+            ),
+        }
+    )
+    report = samples.report((spec, result))
+    notes = " ".join(report.notes)
+    assert "deviation of 2.83 points" in notes
+    assert "by -3.00 points" in notes
+    (runs_table,) = [table for table in report.tables if table.id == "runs"]
+    assert [row["run"] for row in runs_table.rows] == ["seed 0", "seed 1", "without a teacher"]
+
+
+def test_a_mix_is_told_loss_by_loss_and_drawn_by_term() -> None:
+    spec, result = samples.distill()
+    mixed = spec.model_copy(update={"loss": (KdLoss(weight=3), AtLoss())})
+    history = tuple(
+        record.model_copy(update={"losses": {**record.losses, "kd": 1.0, "at": 2.0}})
+        for record in result.history
+    )
+    report = samples.report((mixed, result.model_copy(update={"history": history})))
+    told = [note for note in report.notes if note.startswith("Loss")]
+    assert ["kd" in told[0], "at" in told[1]] == [True, True]
+    assert "75.0" in told[0]
+    (chart,) = report.charts
+    shares = chart.spec["concat"][3]["data"]["values"]
+    # hard 3/4 · 0.3 + 1/4 · 0.5 = 0.35 of a loss, kd 3/4 · 0.7 · 1, at 1/4 · 0.5 · 2
+    first = {row["series"]: row["value"] for row in shares if row["epoch"] == 1}
+    hard = 0.35 * result.history[0].losses["hard"]
+    whole = hard + 0.525 + 0.25
+    assert first == pytest.approx(
+        {"hard": hard / whole, "kd": 0.525 / whole, "at": 0.25 / whole}, rel=1e-4
+    )
