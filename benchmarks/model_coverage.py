@@ -71,15 +71,15 @@ CANDIDATES: Final = (
         "efficientnet_b0 tf_efficientnetv2_b0 mobilenetv2_035 mobilenetv3_small_050 "
         "mobilenetv4_conv_small mnasnet_small lcnet_035 ghostnet_050 rexnetr_100 "
         "regnetx_002 regnety_002 regnetz_005 convnext_atto convnextv2_atto "
-        "densenet121 dla46_c vgg11_bn repvgg_a0 hgnetv2_b0 cs3darknet_s starnet_s1 "
+        "densenet121 dla46_c repghostnet_050 repvgg_a0 hgnetv2_b0 cs3darknet_s starnet_s1 "
         "vit_tiny_patch16_224 deit_tiny_distilled_patch16_224 eva02_tiny_patch14_224:56 "
-        "swin_tiny_patch4_window7_224:224 swinv2_cr_tiny_ns_224:224 maxvit_rmlp_pico_rw_256:256 "
+        "swin_tiny_patch4_window7_224:224 maxvit_rmlp_pico_rw_256:256 "
         "mixer_s32_224 gmlp_ti16_224 poolformer_s12 mobilevit_xxs edgenext_xx_small "
         "xcit_nano_12_p16_224 levit_128s:224 fastvit_t8 tiny_vit_5m_224:224",
     ),
     *_of(
         "torchvision",
-        "alexnet vgg11 resnet18 resnet34 wide_resnet50_2 squeezenet1_1 densenet121 googlenet "
+        "alexnet vgg11 resnet18 resnet34 squeezenet1_1 densenet121 googlenet "
         "inception_v3:96 mobilenet_v2 mobilenet_v3_small shufflenet_v2_x0_5 mnasnet0_5 "
         "efficientnet_b0 regnet_y_400mf regnet_x_400mf convnext_tiny vit_b_32 swin_t "
         "swin_v2_t",

@@ -92,6 +92,7 @@ def test_defaults_are_those_of_the_published_weights() -> None:
     assert (timm_s.input_size, timm_s.normalisation) == ((3, 224, 224), (HALF, HALF))
     torchvision_s = registry.find("torchvision/inception_v3").defaults()
     assert torchvision_s.input_size == (3, 299, 299)
+    assert torchvision_s.normalisation == (HALF, HALF)  # as its weights see ImageNet's
     for defaults in (timm_s, torchvision_s):
         assert defaults.labels is not None
         assert len(defaults.labels) == 1000

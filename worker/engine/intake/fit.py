@@ -21,15 +21,26 @@ def fit(config: ModelConfig, tensors: Mapping[str, Tensor]) -> tuple[nn.Module, 
     """
     wanted = expected_shapes(config)
     renamed, prefix = without_prefix(_as_built(config, tensors, wanted), wanted)
+    unneeded = [name for name in renamed if name.startswith(_unneeded(config))]
+    renamed = {name: tensor for name, tensor in renamed.items() if name not in unneeded}
     found = {name: tuple(tensor.shape) for name, tensor in renamed.items()}
     mismatch = describe_mismatch(found, wanted)
     if mismatch:
         raise InvalidModel(f"the weights do not fit the architecture: {mismatch}")
     notes = [f"the prefix {prefix!r} was taken off every name"] if prefix else []
+    if unneeded:
+        notes.append(
+            f"{len(unneeded)} tensors that only the library's own training uses were left out: "
+            f"{shown(unneeded, 3)}"
+        )
     with memory_errors():
         module = build(config).eval()
         notes += _fill(module, renamed)
     return module, tuple(notes)
+
+
+def _unneeded(config: ModelConfig) -> tuple[str, ...]:
+    return registry.find(config.architecture).unneeded
 
 
 def _as_built(

@@ -31,13 +31,15 @@ class Architecture:
     normalised float32 [B, *input_size] to logits [B, classes], in training mode too, and draws
     its weights from torch's global generator. `options` are the names of the keywords it takes.
     `published_names` gives, for a module on any device, what its library's files call tensors that
-    the module calls otherwise; None: files have the module's names.
+    the module calls otherwise; None: files have the module's names. `unneeded` are prefixes of
+    tensors in its library's files that the module has no use for.
     """
 
     build: Callable[..., nn.Module]
     options: frozenset[str] = frozenset()
     defaults: Callable[[], Defaults] = Defaults
     published_names: Callable[[nn.Module], Mapping[str, str]] | None = None
+    unneeded: tuple[str, ...] = ()
 
 
 class Family(Protocol):

@@ -29,7 +29,13 @@ _OPTIONS: Final[Mapping[type[nn.Module], frozenset[str]]] = {
     models.VGG: frozenset({"dropout"}),
     models.VisionTransformer: frozenset({"dropout", "attention_dropout"}),
 }
+# Second classifiers, whose logits come beside the first's in training. They are not built.
+_SECOND: Final[Mapping[type[nn.Module], tuple[str, ...]]] = {
+    models.GoogLeNet: ("aux1.", "aux2."),
+    models.Inception3: ("AuxLogits.",),
+}
 _CHANNELS: Final = 3
+_HALF: Final = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
 @cache
@@ -45,7 +51,12 @@ def find(name: str) -> Architecture | None:
     """One of them."""
     if name not in options_by_name():
         return None
-    return Architecture(partial(_build, name), options_by_name()[name], partial(_defaults, name))
+    return Architecture(
+        partial(_build, name),
+        options_by_name()[name],
+        partial(_defaults, name),
+        unneeded=_SECOND.get(_class_of(name), ()),
+    )
 
 
 def _build(name: str, classes: int, input_size: tuple[int, ...], **options: Any) -> nn.Module:
@@ -60,12 +71,22 @@ def _build(name: str, classes: int, input_size: tuple[int, ...], **options: Any)
         options["image_size"] = height
     elif kind is models.MaxVit:
         options["input_size"] = (height, width)
-    elif kind in (models.GoogLeNet, models.Inception3):
-        # Without the second classifier, whose logits come beside the first's in training; and
-        # with torch's own initial weights, for theirs takes half a minute.
+    elif kind in _SECOND:
+        # With torch's own initial weights: theirs take half a minute.
         options |= {"aux_logits": False, "init_weights": False}
     module: nn.Module = models.get_model(name, weights=None, num_classes=classes, **options)
+    if kind is models.MNASNet:
+        module.__class__ = _Mnasnet
     return module
+
+
+class _Mnasnet(models.MNASNet):  # type: ignore[misc]  # torchvision has no types
+    """Takes weights that do not say which version of the class wrote them: only a pickle does."""
+
+    def _load_from_state_dict(
+        self, state: Any, prefix: str, metadata: dict[str, Any], *rest: Any
+    ) -> None:
+        super()._load_from_state_dict(state, prefix, {"version": self._version} | metadata, *rest)
 
 
 def _defaults(name: str) -> Defaults:
@@ -73,11 +94,11 @@ def _defaults(name: str) -> Defaults:
     weights = models.get_model_weights(name).DEFAULT
     seen = weights.transforms()
     side = seen.crop_size[0]
-    return Defaults(
-        (_CHANNELS, side, side),
-        (tuple(seen.mean), tuple(seen.std)),
-        tuple(weights.meta["categories"]),
-    )
+    # With published weights torchvision builds these two to undo ImageNet's normalisation inside
+    # (`transform_input`): what the weights see is centred on one half.
+    inside = _class_of(name) in _SECOND
+    normalisation = _HALF if inside else (tuple(seen.mean), tuple(seen.std))
+    return Defaults((_CHANNELS, side, side), normalisation, tuple(weights.meta["categories"]))
 
 
 def _class_of(name: str) -> type[nn.Module]:
