@@ -84,6 +84,15 @@ def test_validating_answers_the_whole_spec_and_queues_nothing(service: Service) 
         ({"model": "job_1"}, "#/model"),
         ({"training": {"epochs": 0}}, "#/training/epochs"),
         ({"training": {"epochs": 2, "warmup_epochs": 2}}, "#/training/warmup_epochs"),
+        (
+            {"training": {"scheduler": "one_cycle", "warmup_epochs": 2}},
+            "#/training/warmup_epochs",
+        ),
+        ({"training": {"scheduler": "multistep"}}, "#/training/milestones"),
+        (
+            {"training": {"scheduler": "multistep", "milestones": [4, 2]}},
+            "#/training/milestones",
+        ),
         ({"training": {"learning_rate": "fast"}}, "#/training/learning_rate"),
         ({"labels": {"a/b~c": "x" * 200}}, "#/labels/a~1b~0c"),
         ({"dataset": "numerals"}, "#/dataset"),

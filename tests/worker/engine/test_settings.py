@@ -23,7 +23,7 @@ def test_the_contract_and_the_engine_agree_on_names_and_defaults() -> None:
 
 def test_every_code_of_the_engine_is_a_code_of_the_contract() -> None:
     codes = {error.code for error in EngineError.__subclasses__()}
-    assert len(codes) == 11
+    assert len(codes) == 13
     assert codes <= set(get_args(JobErrorCode))
 
 
@@ -38,6 +38,12 @@ def test_every_code_of_the_engine_is_a_code_of_the_contract() -> None:
         {"epochs": 3, "warmup_epochs": 3},
         {"optimizer": "lion"},
         {"scheduler": "random"},
+        {"scheduler": "multistep", "milestones": ()},
+        {"scheduler": "multistep", "milestones": (3, 3)},
+        {"scheduler": "step", "milestones": (3,)},
+        {"scheduler": "one_cycle", "warmup_epochs": 1},
+        {"warmup_share": 1.0},
+        {"ema_decay": 1.0},
         {"augmentation": "mixup"},
     ],
 )
