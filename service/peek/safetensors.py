@@ -105,7 +105,7 @@ def _entry(header: bytes, key: re.Match[bytes], found: _Found) -> int:
 
 def _parsed(raw: bytes) -> Any:
     try:
-        return json.loads(raw, object_pairs_hook=_without_duplicates)
+        return _DECODER.decode(raw.decode())
     except (ValueError, RecursionError) as error:
         raise Broken(f"its header is not JSON: {error}") from None
 
@@ -129,3 +129,6 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a name appears twice")
     return found
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_without_duplicates)
