@@ -11,7 +11,14 @@ from service.contract.base import Device, Precision
 from service.contract.catalog import ArchitectureSpec
 from service.contract.distill import Preset, TeacherMode
 from service.contract.ids import ULID_PATTERN
-from service.contract.prune import Allocation, FinetuneSpec, Method, Schedule, Targets
+from service.contract.prune import (
+    Allocation,
+    FinetuneSpec,
+    Method,
+    Schedule,
+    Sparsify,
+    Targets,
+)
 
 ModelLike = str | Job | Model
 """A model: its id, the id of the job that makes it, or either one's handle."""
@@ -60,6 +67,7 @@ class PruneOptions(JobOptions, total=False):
     allocation: Allocation
     schedule: Schedule | Mapping[str, Any]
     targets: Targets | Mapping[str, Any]
+    sparsify: Sparsify | Mapping[str, Any] | None
     recalibrate: bool
     finetune: FinetuneSpec | Mapping[str, Any] | None
     latency_batch_sizes: Sequence[int]

@@ -107,6 +107,16 @@ class Schedule(Contract):
     )
 
 
+class Sparsify(Contract):
+    """Training before the cut that makes weak channels weaker."""
+
+    name: Literal["group_norm", "growing_reg"] = Field(
+        "group_norm", description="The penalty: fixed by rank, or growing with every update."
+    )
+    strength: float = Field(1e-4, gt=0, le=10, description="Weight of the L2 penalty.")
+    epochs: int = Field(5, ge=1, le=1000, description="Passes over the training split.")
+
+
 class Targets(Contract):
     """Promises in place of an amount: the cut is searched for."""
 
@@ -183,6 +193,9 @@ class PruneSpec(JobSpecBase):
     )
     schedule: Schedule = Field(default_factory=Schedule, description="One shot, or step by step.")
     targets: Targets | None = Field(None, description="Promises in place of an amount.")
+    sparsify: Sparsify | None = Field(
+        None, description="Structured: train with a penalty on weak channels before the cut."
+    )
     recalibrate: bool = Field(
         True, description="Measure batch norm's statistics anew after the cut."
     )
@@ -197,6 +210,12 @@ class PruneSpec(JobSpecBase):
     def _parts_go_together(self) -> Self:
         if self.schedule.name != "one_shot" and self.finetune is None:
             raise _impossible("a schedule of several steps needs finetune")
+        if self.sparsify is not None and (
+            self.finetune is None or self.method.name != "structured"
+        ):
+            raise _impossible(
+                "sparsify is for structured pruning with finetune, whose options it takes"
+            )
         if self.method.name != "structured" and self.allocation == "adaptive":
             raise _impossible("adaptive allocation is for structured pruning")
         if self.method.name in ("n_m", "structured_mask") and self.allocation != "uniform":

@@ -6,6 +6,7 @@ from service.contract import prune
 from worker.engine.prune.importance import CRITERIA
 from worker.engine.prune.masks import MaskImportance
 from worker.engine.prune.recipe import AllocationName, MethodName, Recipe
+from worker.engine.prune.regularise import Regulariser
 from worker.engine.prune.schedule import ScheduleName
 
 
@@ -22,6 +23,7 @@ def test_methods_allocations_and_schedules_agree() -> None:
     assert [method().name for method in methods] == list(get_args(MethodName))
     assert get_args(prune.Allocation) == get_args(AllocationName)
     assert get_args(prune.Schedule.model_fields["name"].annotation) == get_args(ScheduleName)
+    assert get_args(prune.Sparsify.model_fields["name"].annotation) == get_args(Regulariser)
 
 
 def test_a_default_spec_is_the_default_recipe() -> None:

@@ -20,8 +20,10 @@ from worker.engine.prune.masks import Masks, sparsity_of
 from worker.engine.prune.pruner import Pruned, Pruner, make_pruner
 from worker.engine.prune.recalibrate import recalibrate
 from worker.engine.prune.recipe import Recipe
+from worker.engine.prune.regularise import regularised
 from worker.engine.prune.repair import Mentor, finetune
 from worker.engine.prune.schedule import levels, step_ratio
+from worker.engine.prune.structured import trace
 from worker.engine.train.loop import FitOutcome
 from worker.handlers.common import Job
 
@@ -60,9 +62,22 @@ class PruneRun:
 
     @cached_property
     def pruner(self) -> Pruner:
-        """Prunes the original; tracing and scanning happen here."""
+        """Prunes what there is to start from; tracing and scanning happen here."""
+        start = self._sparsified() if self.spec.sparsify is not None else self.original.module
         self.job.observer.on_phase("tracing")
-        return self._pruner_of(self.original.module, None)
+        return self._pruner_of(start, None)
+
+    def _sparsified(self) -> nn.Module:
+        """A copy of the original, its weak channels made weaker by training."""
+        penalty = self.spec.sparsify
+        assert penalty is not None
+        self.job.observer.on_phase("sparsifying")
+        module = copy.deepcopy(self.original.module)
+        method = self.spec.method
+        groups = trace(module, self.data.input_size, tuple(method.ignored_layers)).groups
+        with regularised(module, groups, kind=penalty.name, strength=penalty.strength):
+            self._fit(Pruned(module), {"epochs": penalty.epochs, "warmup_epochs": 0}, False)
+        return module.to("cpu")
 
     @property
     def config(self) -> ModelConfig:

@@ -245,3 +245,18 @@ def test_a_sweep_compares_amounts_and_keeps_one(make_job: MakeJob) -> None:
     assert kept[0].amount == result.amount
     assert kept[0].parameters == result.facts.parameters
     assert kept[0].test_accuracy == result.test.accuracy
+
+
+@pytest.mark.parametrize("name", ["group_norm", "growing_reg"])
+def test_weak_channels_are_made_weaker_before_the_cut(make_job: MakeJob, name: str) -> None:
+    job = make_job(
+        Recorder(),
+        **PRUNE,
+        sparsify={"name": name, "strength": 0.5, "epochs": 2},
+        finetune={"epochs": 1, "optimizer": "sgd", "learning_rate": 0.05},
+    )
+    result = pruned(job)
+    assert result.facts.parameters == 419
+    plain = pruned(make_job(Recorder(), **PRUNE, finetune=None))
+    # What is cut was made small: less is lost than without.
+    assert result.stages[1].test.loss != plain.stages[1].test.loss
