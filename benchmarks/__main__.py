@@ -11,7 +11,7 @@ import sys
 import benchmarks
 from benchmarks.figures import Options
 
-_HELPERS = {"__main__", "direct", "figures", "stack"}
+_HELPERS = {"__main__", "direct", "figures", "real_data", "stack"}
 
 
 def names() -> list[str]:

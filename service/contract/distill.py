@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from service.contract.base import Contract, DatasetRef, ModelRef, Share
 from service.contract.catalog import StartingModel
-from service.contract.losses import AnyLoss, KdLoss, LossOrMix
+from service.contract.losses import AnyLoss, FitnetLoss, KdLoss, LossOrMix
 from service.contract.training import (
     Evaluation,
     ModelFacts,
@@ -24,8 +24,8 @@ LogitsSource = Literal["live", "computed", "reused"]
 
 Preset = Literal["recommended"]
 PRESETS: Final[Mapping[Preset, tuple[AnyLoss, ...]]] = {
-    # Standardised logits ask a small student for the teacher's order, not for its scale.
-    "recommended": (KdLoss(standardise=True, temperature=2.0, alpha=0.5),),
+    # What the teacher sees in its maps helps a student that cannot yet follow its logits.
+    "recommended": (KdLoss(temperature=4.0, alpha=0.3), FitnetLoss(alpha=0.0, scale=1.5)),
 }
 """Losses by name of preset; benchmarks/distill_quality measures what they gain."""
 

@@ -90,7 +90,7 @@ class Lesson:
             student_mean=mean,
             student_std=std,
             losses=[
-                _term(loss, weight)
+                term_of(loss, weight)
                 for loss, weight in zip(self.spec.losses, weights.soft, strict=True)
             ],
             hard_weight=weights.hard,
@@ -136,7 +136,7 @@ class Lesson:
         return "reused" if all(one is not None and one.path for one in orders) else "live"
 
 
-def _term(loss: AnyLoss, weight: Sequence[float]) -> Term:
+def term_of(loss: AnyLoss, weight: Sequence[float]) -> Term:
     base = FeatureLossBase if isinstance(loss, FeatureLossBase) else LossBase
     layers = loss.layers if isinstance(loss, FeatureLossBase) else None
     return Term(
