@@ -257,10 +257,9 @@ def _verdict(
             raise CheckFailed(JobError.of(code, message, hint))  # type: ignore[arg-type]  # it validates
         case _:
             code = "invalid_model" if order.check.kind == "model" else "invalid_dataset"
-            ended = f"signal {status.signal}" if status.signal else f"code {status.code}"
-            raise CheckFailed(
-                JobError.of(
-                    code,  # type: ignore[arg-type]
-                    f"the check ended with {ended}: too large or malformed",
-                )
-            )
+            if status.killed_by == "deadline":
+                how = "took too long: it asks for more arithmetic than a file of its size may"
+            else:
+                ended = f"signal {status.signal}" if status.signal else f"code {status.code}"
+                how = f"ended with {ended}: too large or malformed"
+            raise CheckFailed(JobError.of(code, f"the check {how}"))  # type: ignore[arg-type]

@@ -7,19 +7,24 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, Final
 
+import numpy as np
+import onnx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from onnx import TensorProto, helper
 
 from tests.faults.case import Case, dataset, graph, model
 from tests.faults.lies_of_arrays import npy, said, with_array
 from tests.faults.lies_of_graphs import hungry
 from tests.faults.lies_of_pictures import chunk, jpeg, png
 from tests.faults.lies_of_weights import entry, raw_safetensors
+from tests.faults.pickles import in_torch_zip
 from tests.faults.seeds import (
     csv_members,
     folder_zip,
     image_members,
+    onnx_file,
     picture,
     pixels,
     torch_file,
@@ -133,3 +138,21 @@ def _npz_of_zeros() -> bytes:
                 member.write(bytes(_MEGABYTE))
         archive.writestr("y_train.npy", npy(said("(5592405,)", "'<i8'"), bytes(64)))
     return buffer.getvalue()
+
+
+def endless() -> Iterator[Case]:
+    """What no look at a header finds: a check of these goes on for hours."""
+    tuples = b"X\x01\x00\x00\x00k" + b"".join(b"q%ch%c\x86" % (i, i) for i in range(40))
+    yield model("a key to hash of 2^40 tuples", in_torch_zip(b"\x80\x02}" + tuples + b"K\x01s."))
+    value = helper.make_tensor("v", TensorProto.FLOAT, [1], [0.001])
+    chain = [helper.make_node("MatMul", [f"m{i}", "m0"], [f"m{i + 1}"]) for i in range(2000)]
+    last = helper.make_node("ReduceMean", ["m2000"], ["q"], keepdims=0)
+    first = helper.make_node("ConstantOfShape", ["s"], ["m0"], value=value)
+    nodes = [
+        *(first, *chain, last, helper.make_node("Flatten", ["x"], ["flat"])),
+        *(helper.make_node("Gemm", ["flat", "w"], ["z"], transB=1),),
+        *(helper.make_node("Add", ["z", "q"], ["y"]),),
+    ]
+    weights = onnx.numpy_helper.from_array(np.ones((3, 16), np.float32), "w")
+    sides = onnx.numpy_helper.from_array(np.array([8192, 8192]), "s")
+    yield graph("2,000 products of 8,192²", onnx_file(nodes=nodes, initializer=[weights, sides]))

@@ -1,15 +1,18 @@
 """Bombs and giants: the API's memory stays flat, and it goes on answering others."""
 
 import hashlib
+from typing import Any
 
 import httpx2
 import pytest
 
 from service.embedded import Stack
-from tests.faults.bombs import bombs
+from tests.faults.bombs import bombs, endless
+from tests.faults.case import Case
 from tests.faults.large_file import LargeFile
-from tests.faults.send import send_all
+from tests.faults.send import Verdict, send, send_all
 from tests.faults.watch import MEBIBYTE, watched
+from tests.waiting import wait_until
 
 
 @pytest.mark.long
@@ -21,6 +24,22 @@ def test_no_bomb_takes_the_apis_memory(stack: Stack, http: httpx2.Client) -> Non
     stack.check()
     assert [str(verdict) for verdict in verdicts if not verdict.good] == []
     assert seen.grown_bytes <= 64 * MEBIBYTE
+
+
+@pytest.mark.long
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("case", list(endless()), ids=lambda case: case.name)
+def test_a_check_that_would_never_end_is_ended(http: httpx2.Client, case: Case) -> None:
+    verdict = send(http, case)
+    wait_until(lambda: _status(http, verdict)["status"] != "checking", 120, "the end of the check")
+    error = _status(http, verdict)["error"]
+    assert error["code"] == "invalid_model"
+    assert "took too long" in error["message"]
+
+
+def _status(http: httpx2.Client, verdict: Verdict) -> dict[str, Any]:
+    found: dict[str, Any] = http.get(f"/v1/models/{verdict.id}").json()
+    return found
 
 
 @pytest.mark.parametrize(
