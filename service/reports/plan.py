@@ -1,6 +1,6 @@
 """The report of a dry run: what the job would have done."""
 
-from service.contract.reports import Column, Highlight
+from service.contract.reports import Cell, Column, Highlight, Table
 from service.contract.specs import PlanResult
 from service.reports.body import Body, table
 
@@ -36,7 +36,27 @@ def plan_body(result: PlanResult) -> Body:
                     for model in result.models
                 ),
             ),
+            *_layers(result),
         ),
         charts=(),
         lineage=(),  # nothing was read and nothing was made
     )
+
+
+def _layers(result: PlanResult) -> tuple[Table, ...]:
+    if not result.layers:
+        return ()
+    columns = (
+        Column(key="layers", title="Layers cut together"),
+        Column(key="before", title="Outputs", format="count"),
+        Column(key="after", title="Outputs after", format="count"),
+    )
+    rows: list[dict[str, Cell]] = [
+        {
+            "layers": ", ".join(one.layers),
+            "before": one.channels_before,
+            "after": one.channels_after,
+        }
+        for one in result.layers
+    ]
+    return (table("layers", "What would be cut", columns, rows),)

@@ -24,6 +24,7 @@ from service.reports.body import (
     table,
 )
 from service.reports.prune_charts import prune_charts
+from service.reports.prune_tables import layers_table, steps_table, sweep_table, targets_table
 
 
 def prune_body(spec: PruneSpec, result: PruneResult, labels: Sequence[str] | None) -> Body:
@@ -35,15 +36,15 @@ def prune_body(spec: PruneSpec, result: PruneResult, labels: Sequence[str] | Non
         highlights=_highlights(result),
         notes=_notes(spec, result, pruned),
         tables=tuple(
-            one
+            _filled(one)
             for one in (
                 _summary(result, original, pruned),
                 _stages(result),
                 _latencies(result),
-                _layers(result),
-                _steps(result),
-                _sweep(result),
-                _targets(result),
+                layers_table(result),
+                steps_table(result),
+                sweep_table(result),
+                targets_table(result),
                 _per_class(result, labels),
             )
             if one.rows
@@ -54,6 +55,14 @@ def prune_body(spec: PruneSpec, result: PruneResult, labels: Sequence[str] | Non
             LineageEntry(role="pruned", model=result.model, name=pruned),
         ),
     )
+
+
+def _filled(one: Table) -> Table:
+    """Without the columns that this job has no value for."""
+    columns = tuple(
+        column for column in one.columns if any(row.get(column.key) is not None for row in one.rows)
+    )
+    return table(one.id, one.title, columns, one.rows)
 
 
 def _headline(result: PruneResult, original: str, pruned: str) -> str:
@@ -183,106 +192,6 @@ def _latencies(result: PruneResult) -> Table:
                 "speedup": Interval(value=one.speedup, low=one.low, high=one.high),
             }
             for one in result.latencies
-        ),
-    )
-
-
-def _layers(result: PruneResult) -> Table:
-    total = sum(layer.macs for layer in result.layers) or 1
-    return table(
-        ident="layers",
-        title="Layer by layer",
-        columns=(
-            Column(key="layer", title="Layer"),
-            Column(key="weights", title="Weights", format="count"),
-            Column(key="after", title="Weights after", format="count"),
-            Column(key="zeros", title="Zeros", format="count"),
-            Column(key="sparsity", title="Sparsity", format="percent"),
-            Column(key="channels", title="Outputs", format="count"),
-            Column(key="channels_after", title="Outputs after", format="count"),
-            Column(key="share", title="Share of MACs", format="percent"),
-            Column(key="macs_left", title="MACs left", format="percent"),
-        ),
-        rows=(
-            {
-                "layer": layer.name,
-                "weights": layer.weights,
-                "after": layer.weights_after,
-                "zeros": layer.zeros,
-                "sparsity": layer.sparsity,
-                "channels": layer.channels_before,
-                "channels_after": layer.channels_after,
-                "share": layer.macs / total,
-                "macs_left": layer.macs_after / layer.macs if layer.macs else None,
-            }
-            for layer in result.layers
-        ),
-    )
-
-
-def _steps(result: PruneResult) -> Table:
-    return table(
-        ident="steps",
-        title="Steps of the schedule",
-        columns=(
-            Column(key="step", title="Step", format="count"),
-            Column(key="asked", title="Asked for", format="percent"),
-            Column(key="sparsity", title="Gone or zero", format="percent"),
-            Column(key="accuracy", title="Validation accuracy", format="percent"),
-        ),
-        rows=(
-            {
-                "step": one.step,
-                "asked": one.asked,
-                "sparsity": one.sparsity,
-                "accuracy": one.validation_accuracy,
-            }
-            for one in result.steps
-        ),
-    )
-
-
-def _sweep(result: PruneResult) -> Table:
-    return table(
-        ident="sweep",
-        title="Amounts compared",
-        columns=(
-            Column(key="amount", title="Amount", format="percent"),
-            Column(key="validation", title="Validation accuracy", format="percent"),
-            ACCURACY,
-            Column(key="parameters", title="Non-zero parameters", format="count"),
-            Column(key="macs", title="MACs per input", format="count"),
-            Column(key="size", title="Size on disk", format="bytes"),
-            Column(key="p50_ms", title="p50", unit="ms", format="milliseconds"),
-            Column(key="kept", title="Kept"),
-        ),
-        rows=(
-            {
-                "amount": one.amount,
-                "validation": one.validation_accuracy,
-                "accuracy": one.test_accuracy,
-                "parameters": one.parameters,
-                "macs": one.macs,
-                "size": one.size_bytes,
-                "p50_ms": one.p50_ms,
-                "kept": "yes" if one.is_kept else "",
-            }
-            for one in result.sweep
-        ),
-    )
-
-
-def _targets(result: PruneResult) -> Table:
-    return table(
-        ident="targets",
-        title="Promises",
-        columns=(
-            Column(key="name", title="Target"),
-            Column(key="asked", title="Asked for", format="number"),
-            Column(key="reached", title="Reached", format="number"),
-        ),
-        rows=(
-            {"name": one.name, "asked": one.asked, "reached": one.reached} for one in result.targets
         ),
     )
 

@@ -13,7 +13,7 @@ _MOST_CURVES: Final = 12
 
 def prune_charts(spec: PruneSpec, result: PruneResult) -> tuple[Chart, ...]:
     """The figures that this job has something to show in."""
-    charts = [_layers_chart(result), _stages_chart(result)]
+    charts = [*_layers_charts(result), _stages_chart(result)]
     if len(result.steps) > 1:
         charts.append(_steps_chart(spec, result))
     if result.sensitivity:
@@ -23,7 +23,9 @@ def prune_charts(spec: PruneSpec, result: PruneResult) -> tuple[Chart, ...]:
     return tuple(charts)
 
 
-def _layers_chart(result: PruneResult) -> Chart:
+def _layers_charts(result: PruneResult) -> tuple[Chart, Chart]:
+    most = max(result.layers, key=lambda layer: layer.sparsity)
+    narrower = sum(layer.channels_after < layer.channels_before for layer in result.layers)
     names = vega.short_names([layer.name for layer in result.layers])
     sparsity = [
         {"layer": name, "series": "gone or zero", "value": vega.rounded(layer.sparsity)}
@@ -34,17 +36,22 @@ def _layers_chart(result: PruneResult) -> Chart:
         for name, layer in zip(names, result.layers, strict=True)
         for series, value in (("before", layer.channels_before), ("after", layer.channels_after))
     ]
-    most = max(result.layers, key=lambda layer: layer.sparsity)
-    panels = [
-        _bars("Weights gone or zero", sparsity, names, ["gone or zero"], "Share", ".0%"),
-        _bars("Outputs", channels, names, ["before", "after"], "Outputs", ",d"),
-    ]
-    return Chart(
-        id="layers",
-        title="Layer by layer",
-        description=f"{most.name} lost the largest share of its weights: "
-        f"{show.percent(most.sparsity)}.",
-        spec=vega.chart(panels),
+    return (
+        Chart(
+            id="layers",
+            title="Weights gone or zero, layer by layer",
+            description=f"{most.name} lost the largest share of its weights: "
+            f"{show.percent(most.sparsity)}.",
+            spec=vega.chart([_bars("Sparsity", sparsity, names, ["gone or zero"], "Share", ".0%")]),
+        ),
+        Chart(
+            id="channels",
+            title="Outputs before and after, layer by layer",
+            description=f"{narrower} of {len(result.layers)} layers have fewer outputs.",
+            spec=vega.chart(
+                [_bars("Outputs", channels, names, ["before", "after"], "Outputs", ",d")]
+            ),
+        ),
     )
 
 
