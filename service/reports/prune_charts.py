@@ -189,14 +189,18 @@ def _lines(
                 "field": "x",
                 "type": "quantitative",
                 "title": x,
-                "axis": {"format": form, "grid": False},
+                "axis": {
+                    "format": form,
+                    "grid": False,
+                    **({"tickMinStep": 1} if form == "d" else {}),
+                },
                 "scale": {"zero": False},
             },
             "y": {
                 "field": "y",
                 "type": "quantitative",
                 "title": y,
-                "axis": {"format": ".0%"},
+                "axis": {"format": ".1~%"},
                 "scale": {"zero": False},
             },
             "color": {
