@@ -24,8 +24,8 @@ def safe_groups(
     """The groups that stand two tests, made with one unit cut of each.
 
     The cut network must run, tried on `shadow`, a copy without weights; and where removing a unit
-    is to equal zeroing it, both must give the same outputs. All groups are tried at once, and one
-    by one only where that fails.
+    is to equal zeroing it, both must give the same outputs. All groups are tried at once, and
+    fewer of them only where that fails.
     """
     runs = _passing(groups, lambda some: _runs(shadow, some, input_size))
     exact = [group for group in runs if group.exact]
@@ -35,15 +35,20 @@ def safe_groups(
     return tuple(group for group in runs if not group.exact or group.name in good)
 
 
-def _passing(groups: Sequence[Group], test: Callable[[Sequence[Group]], bool]) -> tuple[Group, ...]:
-    if not groups or test(groups):
+def _passing(
+    groups: Sequence[Group],
+    test: Callable[[Sequence[Group]], bool],
+    beside: Sequence[Group] = (),
+) -> tuple[Group, ...]:
+    """Those that pass beside one another: halves are tried where the whole fails, the second half
+    beside what passed of the first, since two groups may be fine alone and wrong together."""
+    if not groups or test([*beside, *groups]):
         return tuple(groups)
-    passing: list[Group] = []
-    for group in groups:
-        # Beside those that passed: two groups may be fine alone and wrong together.
-        if test([*passing, group]):
-            passing.append(group)
-    return tuple(passing)
+    if len(groups) == 1:
+        return ()
+    middle = len(groups) // 2
+    first = _passing(groups[:middle], test, beside)
+    return first + _passing(groups[middle:], test, [*beside, *first])
 
 
 def _one_less(groups: Sequence[Group]) -> list[Tensor]:
