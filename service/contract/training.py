@@ -43,8 +43,8 @@ class TrainingSpec(Contract):
     )
     activation_checkpointing: bool = Field(
         False,
-        description="Compute activations again for the backward pass: less memory, about a third "
-        "more time.",
+        description="Compute activations again for the backward pass: less memory, for the time "
+        "of one more forward pass.",
     )
     max_grad_norm: float | None = Field(
         None, gt=0, description="Clip the global gradient norm to this."
