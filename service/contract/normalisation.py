@@ -9,8 +9,8 @@ from service.contract.base import Contract
 class Normalisation(Contract):
     """What is done to an input: (x ÷ 255 − mean) ÷ std, per channel."""
 
-    mean: tuple[float, ...] = Field(min_length=1, max_length=64, description="Per channel.")
-    std: tuple[float, ...] = Field(min_length=1, max_length=64, description="Per channel.")
+    mean: tuple[float, ...] = Field(min_length=1, max_length=8192, description="Per channel.")
+    std: tuple[float, ...] = Field(min_length=1, max_length=8192, description="Per channel.")
 
     @field_validator("std")
     @classmethod

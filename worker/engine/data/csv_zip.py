@@ -89,6 +89,8 @@ def _row(record: Mapping[str, Any], table: PurePosixPath, number: int) -> _Row:
     if not isinstance(name, str) or not name or not sound:
         raise InvalidDataset(f"row {number} of {table} has no path or no label", hint=_HINT)
     path = table.parent / name
+    if not path.parts:
+        raise InvalidDataset(f"row {number} of {table} names no file", hint=_HINT)
     given = record.get("split") or path.parts[0]
     split = SPLIT_NAMES.get(str(given).strip().lower(), "")
     if record.get("split") and not split:

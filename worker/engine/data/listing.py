@@ -11,6 +11,7 @@ from worker.engine.data.images import Undecodable
 from worker.engine.data.split import MAX_CLASSES
 from worker.engine.errors import InvalidDataset
 
+LONGEST_NAME: Final = 128  # of a class: all of them are shown with the dataset
 _WHOLE_BYTES: Final = 4 << 20  # members of this size are read at once: decoders read in snippets
 
 SPLIT_NAMES: Final = {
@@ -80,6 +81,17 @@ def member_opener(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[
     return open_member
 
 
+def checked_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of classes, if people can read them. Raises InvalidDataset."""
+    for name in names:
+        if len(name) > LONGEST_NAME or not name.isprintable():
+            raise InvalidDataset(
+                f"the class {name[:40]!r} has a name of more than {LONGEST_NAME} characters, or "
+                "with characters that cannot be shown"
+            )
+    return tuple(names)
+
+
 def numbered(given: Sequence[str | int]) -> tuple[list[int], tuple[str, ...] | None]:
     """(class of each, names of the classes).
 
@@ -93,7 +105,7 @@ def numbered(given: Sequence[str | int]) -> tuple[list[int], tuple[str, ...] | N
                 hint="A split whose labels are -1 has none: leave it out.",
             )
         return numbers, None
-    names = tuple(sorted({str(label) for label in given}))
+    names = checked_names(sorted({str(label) for label in given}))
     if len(names) > MAX_CLASSES:
         raise InvalidDataset(f"{len(names)} classes are more than the {MAX_CLASSES} allowed")
     index = {name: number for number, name in enumerate(names)}

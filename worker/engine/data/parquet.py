@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from worker.engine.data.archive import members, opened, read_errors
-from worker.engine.data.listing import SPLIT_NAMES, Encoded, numbered
+from worker.engine.data.listing import SPLIT_NAMES, Encoded, checked_names, numbered
 from worker.engine.data.rows import reserve
 from worker.engine.errors import InvalidDataset
 
@@ -128,11 +128,15 @@ def _listing(paths: list[tuple[str, Path]]) -> ParquetListing:
     if len(given) != sum(file.rows for file in files):
         raise InvalidDataset("not every row has a label")
     numbers, names = numbered(given)
-    # The names of a ClassLabel feature, if the files have one and agree on it.
-    features = {file.class_names for file in files}
-    return ParquetListing(
-        files, numbers, splits, names or (features.pop() if len(features) == 1 else None)
-    )
+    return ParquetListing(files, numbers, splits, names or _names_of(files))
+
+
+def _names_of(files: tuple[_File, ...]) -> tuple[str, ...] | None:
+    """The names of a ClassLabel feature, where files have one."""
+    features = {file.class_names for file in files if file.class_names is not None}
+    if len(features) > 1:  # the same number may be a cat in one file and a dog in another
+        raise InvalidDataset("the files name their classes differently")
+    return features.pop() if features else None
 
 
 def _open(name: str, path: Path) -> _File:
@@ -255,5 +259,5 @@ def _class_names(metadata: Mapping[bytes, bytes], label: str) -> tuple[str, ...]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     if isinstance(names, list) and all(isinstance(name, str) and name for name in names):
-        return tuple(names)
+        return checked_names(names)
     return None

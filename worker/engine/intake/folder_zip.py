@@ -1,6 +1,7 @@
 """Model folders as zip: Hugging Face's, timm's, and our own."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -9,7 +10,7 @@ from zipfile import ZipFile, ZipInfo
 
 from worker.engine.errors import InvalidModel
 from worker.engine.intake.archive import copy_out, files, opened, take
-from worker.engine.intake.hub_config import described_by_hub
+from worker.engine.intake.hub_config import class_names, described_by_hub
 from worker.engine.intake.safetensors_file import read_safetensors
 from worker.engine.intake.upload import Described, Upload, shown
 from worker.engine.models.config import FORMAT, ModelConfig
@@ -80,7 +81,11 @@ def _without_weights(members: Mapping[str, ZipInfo]) -> InvalidModel:
 
 
 def _of_ours(config: Mapping[str, Any]) -> Described:
-    known = ModelConfig.from_json(json.dumps(config))
+    try:
+        known = ModelConfig.from_json(json.dumps(config))
+        known.to_json()  # it will be written so again
+    except RecursionError as error:
+        raise InvalidModel(f"{CONFIG} is nested too deeply") from error
     return Described(
         architecture=known.architecture,
         options=known.options,
@@ -88,7 +93,7 @@ def _of_ours(config: Mapping[str, Any]) -> Described:
         input_size=known.input_size,
         mean=known.mean,
         std=known.std,
-        labels=known.labels,
+        labels=None if known.labels is None else class_names(list(known.labels)),
         compression=known.compression,
         extra=known.extra,
     )
@@ -111,13 +116,23 @@ def _of_hub(
 def _json(archive: ZipFile, member: ZipInfo) -> dict[str, Any]:
     try:
         document = json.loads(
-            take(archive, member, _MAX_JSON), object_pairs_hook=_without_duplicates
+            take(archive, member, _MAX_JSON),
+            object_pairs_hook=_without_duplicates,
+            parse_float=_finite,
+            parse_constant=_finite,
         )
     except (ValueError, RecursionError) as error:
         raise InvalidModel(f"{member.filename} is not JSON: {str(error)[:200]}") from error
     if not isinstance(document, dict):
         raise InvalidModel(f"{member.filename} must hold an object")
     return document
+
+
+def _finite(text: str) -> float:
+    """JSON has no word for infinity, but 1e999 is one."""
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text[:20]} is no number")
+    return number
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """The check of a graph: it runs, on what it says it takes, and what it answers is finite."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from worker.engine.errors import InvalidModel
@@ -38,7 +36,7 @@ def check_graph(
     )
     if known.classes not in (None, classes):
         raise InvalidModel(f"the graph has {classes} outputs, the request says {known.classes}")
-    return content, replace(config), tuple(notes)
+    return content, config, tuple(notes)
 
 
 def _input_size(found: tuple[int | None, ...], asked: tuple[int, ...] | None) -> tuple[int, ...]:

@@ -40,7 +40,7 @@ def _by_timm(config: Mapping[str, Any]) -> Described:
         input_size=_sizes(trained.get("input_size")),
         mean=_numbers(trained.get("mean"), "mean"),
         std=_numbers(trained.get("std"), "std"),
-        labels=_labels(config.get("label_names")),
+        labels=class_names(config.get("label_names")),
     )
 
 
@@ -53,7 +53,7 @@ def _by_transformers(config: Mapping[str, Any], preprocessor: Mapping[str, Any])
         )
     name = f"transformers/{config['model_type']}"
     by_index = config.get("id2label")
-    labels = _labels(_in_order(by_index)) if by_index is not None else None
+    labels = class_names(_in_order(by_index)) if by_index is not None else None
     classes = len(labels) if labels else _count(config.get("num_labels"))
     generic = labels is not None and labels == tuple(f"LABEL_{i}" for i in range(len(labels)))
     mean, std = _normalisation(preprocessor, _channels(config))
@@ -136,7 +136,8 @@ def _in_order(by_index: object) -> list[object]:
     return [by_index[str(i)] for i in range(len(by_index))]
 
 
-def _labels(said: object) -> tuple[str, ...] | None:
+def class_names(said: object) -> tuple[str, ...] | None:
+    """As they can be shown. None where nothing is said; raises `InvalidModel`."""
     if said is None:
         return None
     if not isinstance(said, list) or not all(isinstance(name, str) and name for name in said):
