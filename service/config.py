@@ -45,6 +45,9 @@ class Settings(BaseSettings):
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="What a worker computes on.")
     job_slots: int = Field(1, ge=1, le=64, description="Jobs a worker runs at once.")
+    intake_slots: int = Field(
+        2, ge=1, le=16, description="Uploads a worker checks at once, beside its jobs."
+    )
     worker_name: str = Field(
         default_factory=socket.gethostname, description="Shown in the list of workers."
     )

@@ -1,14 +1,16 @@
-"""Checks of uploads, in a slot of their own beside the job slots: a check never waits for a job."""
+"""Checks of uploads, in slots of their own beside the job slots: a check never waits for a job."""
 
 import logging
 import shutil
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from signal import SIGKILL
 from typing import Any, Final, cast
 
-from service.blobs import BlobError, BlobStore
+from service.blobs import BlobError, BlobNotFound, BlobStore
 from service.config import Settings
 from service.contract.datasets import DatasetFormat
 from service.contract.job_errors import JobError
@@ -23,6 +25,7 @@ from service.store.tables import DatasetRow, ModelRow
 from service.store.values import AcceptedDataset, AcceptedModel
 from service.wiring import s3_options
 from worker.channel import ChannelError, Message
+from worker.check_lease import kept
 from worker.engine_child import ExitStatus
 from worker.engine_host import INTAKE_LIMITS, EngineHost
 from worker.isolation import Limits
@@ -44,7 +47,7 @@ log = logging.getLogger(__name__)
 _POLL_S: Final = 0.25  # uploads are rare and people wait for them; one indexed read each
 _DEADLINE_S: Final = 60.0  # a small file that asks for more arithmetic holds up all others
 _BYTES_PER_S: Final = 2e6  # slower than any processor decodes images: large uploads get longer
-_GRACE_S: Final = 120.0
+_AGAIN_S: Final = 5.0  # after a check that found nothing out
 _SOURCE: Final = "source"
 _COPIES_OF_WEIGHTS: Final = 4
 
@@ -57,9 +60,13 @@ class CheckFailed(Exception):
         self.error = error
 
 
+class CheckLost(Exception):
+    """The child was killed by somebody else: its worker stops, or the machine has no memory."""
+
+
 @dataclass(frozen=True)
 class Intake:
-    """The slot. `run` on a thread of its own."""
+    """What the slots share. `run` on a thread for each."""
 
     settings: Settings
     database: Database
@@ -73,7 +80,7 @@ class Intake:
         while not stopping.is_set():
             try:
                 busy = self.check_one()
-            except (DatabaseUnavailable, BlobError, EngineHostError) as error:
+            except (DatabaseUnavailable, BlobError, EngineHostError, CheckLost) as error:
                 log.warning("intake: %s; trying again", error)
                 busy = False
             except Exception:  # a thread that dies would leave every upload unchecked
@@ -88,12 +95,9 @@ class Intake:
             if not (ModelStore(session).unchecked() or DatasetStore(session).unchecked()):
                 return False
         with self.database.transaction() as session:
-            model = ModelStore(session).claim_check(self.worker_id, _DEADLINE_S + _GRACE_S)
-            dataset = (
-                None
-                if model
-                else DatasetStore(session).claim_check(self.worker_id, _DEADLINE_S + _GRACE_S)
-            )
+            lease_s = self.settings.lease_s
+            model = ModelStore(session).claim_check(self.worker_id, lease_s)
+            dataset = None if model else DatasetStore(session).claim_check(self.worker_id, lease_s)
         if model is not None:
             self._check_model(model)
         elif dataset is not None:
@@ -138,20 +142,37 @@ class Intake:
         folder = self._folder(row.id, row.check_run)
         unblocked: tuple[str, ...] | None = ()
         try:
-            self._fetch(row, folder / _SOURCE)
-            deadline_s = _DEADLINE_S + (folder / _SOURCE).stat().st_size / _BYTES_PER_S
-            with self.database.transaction() as session:
-                store(session).extend_check(row.id, row.check_run, deadline_s + _GRACE_S)
-            accepted = keep(self._run(CheckOrder(check=order), folder, deadline_s), folder)
+            with self._held(row, store):
+                self._fetch(row, folder / _SOURCE)
+                accepted = keep(self._run(CheckOrder(check=order), folder), folder)
             with self.database.transaction() as session:
                 unblocked = store(session).accept(row.id, row.check_run, accepted)
         except CheckFailed as failed:
             with self.database.transaction() as session:
                 store(session).reject(row.id, row.check_run, failed.error)
+        except Exception as error:
+            theirs = isinstance(error, (BlobError, EngineHostError, DatabaseUnavailable))
+            counts = not theirs or isinstance(error, BlobNotFound)
+            with self.database.transaction() as session:
+                store(session).release_check(row.id, row.check_run, _AGAIN_S, counts=counts)
+            raise
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         for job_id in unblocked or ():
             self.nudge(job_id)
+
+    def _held(
+        self, row: ModelRow | DatasetRow, store: type[ModelStore] | type[DatasetStore]
+    ) -> AbstractContextManager[None]:
+        times = self.settings
+        return kept(
+            self.database,
+            store,
+            row.id,
+            row.check_run,
+            lease_s=times.lease_s,
+            interval_s=times.heartbeat_s,
+        )
 
     def _keep_model(self, checked: CheckedModel, folder: Path) -> AcceptedModel:
         files = store_model_folder(folder / checked.folder, self.blobs)
@@ -216,17 +237,16 @@ class Intake:
             *(dataset_id, path, source, copied.bytes, copied.sha256),
         )
 
-    def _run(
-        self, order: CheckOrder, folder: Path, deadline_s: float
-    ) -> CheckedModel | CheckedDataset:
+    def _run(self, order: CheckOrder, folder: Path) -> CheckedModel | CheckedDataset:
         (folder / ORDER).write_text(order.model_dump_json(), encoding="utf-8")
         said: Message | None = None
+        source_bytes = (folder / _SOURCE).stat().st_size
         with self.host.spawn(
             folder,
             "intake",
             log_path=folder / "log",
-            limits=_limits(order, (folder / _SOURCE).stat().st_size),
-            deadline_s=deadline_s,
+            limits=_limits(order, source_bytes),
+            deadline_s=_DEADLINE_S + source_bytes / _BYTES_PER_S,
         ) as child:
             try:
                 while (message := child.channel.receive(None)) is not None:
@@ -255,6 +275,8 @@ def _verdict(
         case {"type": "error", "code": str(code), "message": str(message)}:
             hint = said.get("hint") if said else None
             raise CheckFailed(JobError.of(code, message, hint))  # type: ignore[arg-type]  # it validates
+        case _ if status.signal == SIGKILL and status.killed_by in (None, "kill"):
+            raise CheckLost(f"the check in {folder.name} was killed from outside")
         case _:
             code = "invalid_model" if order.check.kind == "model" else "invalid_dataset"
             if status.killed_by == "deadline":

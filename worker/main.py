@@ -133,9 +133,10 @@ def _serve(
     slots = Slots(settings.job_slots, runner.run_one)
     sweep = Sweep(database, blobs, relay.nudge, settings)
     intake = Intake(settings, database, blobs, host, worker_id, runner.nudge_row)
-    intake_thread = threading.Thread(
-        target=intake.run, args=(draining,), name="intake", daemon=True
-    )
+    checking = [
+        threading.Thread(target=intake.run, args=(draining,), name=f"intake-{n}", daemon=True)
+        for n in range(settings.intake_slots)
+    ]
 
     def drain(*_: object, **__: object) -> None:
         draining.set()
@@ -150,7 +151,8 @@ def _serve(
     heartbeat.start()
     relay.start()
     sweep.start()
-    intake_thread.start()
+    for thread in checking:
+        thread.start()
     log.info("worker %s on %s serves %s", worker_id, seen.device_name, ", ".join(queues))
     try:
         celery.start()  # until a signal; returns when every slot is empty

@@ -100,6 +100,25 @@ def test_a_job_may_name_a_model_that_is_still_being_checked(client: Client, tmp_
     assert job.result.models[0].facts.parameters == 102_154
 
 
+def test_a_large_dataset_holds_up_no_small_model(client: Client, tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64), (90, 60, 30)).save(buffer, "PNG")
+    with zipfile.ZipFile(tmp_path / "many.zip", "w") as archive:
+        for index in range(40_000):
+            archive.writestr(f"{('dark', 'light')[index % 2]}/{index}.png", buffer.getvalue())
+    module = ARCHITECTURES["cnn_simple"].build(10, (3, 32, 32))
+    save_file(module.state_dict(), tmp_path / "simple.safetensors")
+    large = client.datasets.register(tmp_path / "many.zip", timeout=0)
+    small = client.models.register(
+        tmp_path / "simple.safetensors", architecture="cnn_simple", timeout=60
+    )
+    assert small.data.status == "ready", small.data.error
+    assert client.datasets.get(large.id).data.status == "checking"
+    wait_until(
+        lambda: client.datasets.get(large.id).data.status == "ready", 120.0, "the large dataset"
+    )
+
+
 @pytest.mark.skipif(
     not (DATA / "cifar_resnet20.safetensors").exists(), reason="MODELPRESS_BENCH_DATA is absent"
 )
