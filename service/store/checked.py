@@ -83,6 +83,20 @@ class CheckedStore(Generic[Row]):
         until = now(self._session) + timedelta(seconds=lease_s)
         return self._update(resource_id, check_run, {"check_lease_until": until}) is not None
 
+    def release_check(
+        self, resource_id: str, check_run: int, again_in_s: float, *, counts: bool
+    ) -> None:
+        """Nothing was found out: the upload waits for another check, so many seconds from now.
+
+        What `counts` is one of the few checks that an upload may end; what does not is the fault
+        of the storage or of the worker. Nothing happens where another check has it.
+        """
+        waiting = now(self._session) + timedelta(seconds=again_in_s)
+        values: dict[str, Any] = {"check_lease_until": waiting}
+        if not counts:
+            values["check_attempts"] = self.row.check_attempts - 1
+        self._update(resource_id, check_run, values)
+
     def reject(self, resource_id: str, check_run: int, error: JobError) -> bool:
         """It is not what it should be. False: another check has it."""
         values = {"status": "rejected", "error": error.model_dump(), "source_sha256": None}

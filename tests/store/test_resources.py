@@ -242,3 +242,35 @@ def test_an_answer_is_kept_for_a_day(jobs: Jobs) -> None:
     assert body() is None
     assert put("job_3")
     assert body() == {"id": "job_3"}
+
+
+@pytest.mark.parametrize("counts", [False, True])
+def test_a_check_that_found_nothing_out_waits_and_counts_only_if_it_is_the_files_fault(
+    jobs: Jobs, counts: bool
+) -> None:
+    upload = model(source_sha256=SHA["c"])
+    with jobs.database.transaction() as session:
+        models = ModelStore(session)
+        models.add("p", upload)
+        for _ in range(MAX_CHECKS + 1):
+            claimed = models.claim_check(WORKER.id, LEASE_S)
+            if claimed is None:
+                break
+            models.release_check(upload.id, claimed.check_run, 5.0, counts=counts)
+            assert not models.unchecked()
+            jobs.watch.pass_(6)
+        assert models.get(upload.id).status == ("rejected" if counts else "checking")
+
+
+def test_a_check_that_was_taken_over_releases_nothing(jobs: Jobs) -> None:
+    upload = model(source_sha256=SHA["c"])
+    with jobs.database.transaction() as session:
+        models = ModelStore(session)
+        models.add("p", upload)
+        first = models.claim_check(WORKER.id, LEASE_S)
+        assert first is not None
+        run = first.check_run
+        jobs.watch.pass_(LEASE_S + 1)
+        assert models.claim_check(OTHER.id, LEASE_S) is not None
+        models.release_check(upload.id, run, 0.0, counts=False)
+        assert models.claim_check(WORKER.id, LEASE_S) is None
