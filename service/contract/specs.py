@@ -26,6 +26,9 @@ class PlannedModel(Contract):
     macs: int | None = Field(
         ge=0, description="Multiply–accumulates of one forward pass of one input."
     )
+    latency_ms: float | None = Field(
+        None, gt=0, description="Of `prune`: a quick look at the median for one input, in turns."
+    )
 
 
 class PlannedLayers(Contract):

@@ -1,8 +1,14 @@
 """The report of a dry run: what the job would have done."""
 
+from typing import Final
+
 from service.contract.reports import Cell, Column, Highlight, Table
 from service.contract.specs import PlanResult
 from service.reports.body import Body, table
+
+_LATENCY: Final = (
+    Column(key="latency_ms", title="Latency, roughly", unit="ms", format="milliseconds"),
+)
 
 
 def plan_body(result: PlanResult) -> Body:
@@ -25,6 +31,7 @@ def plan_body(result: PlanResult) -> Body:
                     Column(key="architecture", title="Architecture"),
                     Column(key="parameters", title="Parameters", format="count"),
                     Column(key="macs", title="MACs per input", format="count"),
+                    *_LATENCY[: any(model.latency_ms for model in result.models)],
                 ),
                 rows=tuple(
                     {
@@ -32,6 +39,7 @@ def plan_body(result: PlanResult) -> Body:
                         "architecture": model.architecture,
                         "parameters": model.parameters,
                         "macs": model.macs,
+                        "latency_ms": model.latency_ms,
                     }
                     for model in result.models
                 ),

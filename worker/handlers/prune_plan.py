@@ -1,7 +1,14 @@
 """The dry run of `prune`: what would be cut, traced but not made."""
 
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
 from service.contract.prune import PruneSpec
 from service.contract.specs import PlannedLayers, PlannedModel, PlanResult
+from worker.engine.device import synchronizer
+from worker.engine.measure.latency import Latency, measure_interleaved
 from worker.engine.measure.macs import macs
 from worker.engine.measure.size import parameters
 from worker.engine.prune.pruner import StructuredPruner
@@ -14,15 +21,17 @@ def plan_prune(job: Job, spec: PruneSpec) -> Outcome:
     data = job.data(spec.dataset)
     run = PruneRun(job, spec, data, job.start_from(spec.model, data))
     module, architecture = run.original.module, run.config.architecture
+    amount = run.amounts(spec.amounts[0])[-1]
+    pruner = run.pruner
+    left = pruner.estimate(amount)
+    latencies = _quick_latencies(job, module, pruner.prune(amount).module, data.input_size)
     before = PlannedModel(
         role="model",
         architecture=architecture,
         parameters=parameters(module),
         macs=macs(module, data.input_size),
+        latency_ms=latencies["model"].p50_ms,
     )
-    amount = run.amounts(spec.amounts[0])[-1]
-    pruner = run.pruner
-    left = pruner.estimate(amount)
     layers: tuple[PlannedLayers, ...] = ()
     if isinstance(pruner, StructuredPruner):
         layers = tuple(
@@ -32,7 +41,11 @@ def plan_prune(job: Job, spec: PruneSpec) -> Outcome:
             for group in pruner.plan(amount).groups
         )
     after = PlannedModel(
-        role="pruned", architecture=architecture, parameters=left.parameters, macs=left.macs
+        role="pruned",
+        architecture=architecture,
+        parameters=left.parameters,
+        macs=left.macs,
+        latency_ms=latencies["pruned"].p50_ms,
     )
     trained = spec.finetune.epochs if spec.finetune else 0
     between = spec.schedule.epochs_per_step * (len(run.amounts(amount)) - 1) if trained else 0
@@ -45,6 +58,30 @@ def plan_prune(job: Job, spec: PruneSpec) -> Outcome:
         summary=_summary(before, after, trained + between, job),
     )
     return Outcome(result, labels=data.labels)
+
+
+def _quick_latencies(
+    job: Job, module: nn.Module, pruned: nn.Module, input_size: Sequence[int]
+) -> dict[str, Latency]:
+    example = torch.zeros(1, *input_size, device=job.device)
+
+    def forward(network: nn.Module) -> Callable[[], Tensor]:
+        ready = network.to(job.device).eval()
+
+        def call() -> Tensor:
+            with torch.inference_mode():
+                logits: Tensor = ready(example)
+                return logits
+
+        return call
+
+    return measure_interleaved(
+        {"model": forward(module), "pruned": forward(pruned)},
+        warmup_s=0.05,
+        blocks=3,
+        block_s=0.05,
+        synchronize=synchronizer(job.device),
+    )
 
 
 def _summary(before: PlannedModel, after: PlannedModel, epochs: int, job: Job) -> str:

@@ -167,6 +167,7 @@ def test_the_plan_says_what_would_go_without_training(make_job: MakeJob) -> None
     assert isinstance(result, PlanResult)
     assert [model.parameters for model in result.models] == [835, 419]
     assert [(one.channels_before, one.channels_after) for one in result.layers] == [(16, 8)]
+    assert all((model.latency_ms or 0) > 0 for model in result.models)
     assert result.steps == 2 * 4  # epochs of 60 examples in batches of 16
 
 
