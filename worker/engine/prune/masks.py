@@ -119,10 +119,14 @@ def apply_masks(module: nn.Module, masks: Masks) -> None:
 def keep_masks(module: nn.Module, masks: Masks) -> Iterator[None]:
     """While this is open, every optimizer step in the process leaves the zeros of `module` zero."""
 
-    def restore(optimizer: torch.optim.Optimizer, *call: Any) -> None:
-        apply_masks(module, on_device)
+    here = dict(masks)
 
-    on_device = {n: mask.to(module.get_parameter(n).device) for n, mask in masks.items()}
+    def restore(optimizer: torch.optim.Optimizer, *call: Any) -> None:
+        # Training moves the module to its device after this was opened; masks follow it once.
+        for name, mask in here.items():
+            here[name] = mask.to(module.get_parameter(name).device)
+        apply_masks(module, here)
+
     handle = register_optimizer_step_post_hook(restore)
     try:
         yield
