@@ -224,6 +224,8 @@ def recipe_of(spec: PruneSpec) -> Recipe:
                 layer_ratios=dict(method.layer_ratios),
                 max_pruning_ratio=method.max_pruning_ratio,
                 round_to=method.round_to,
+                # A search asks for amounts that nobody named: small layers must not end it.
+                keep_one=spec.targets is not None,
             )
         case "unstructured":
             return replace(base, importance=method.importance)

@@ -93,6 +93,7 @@ def plan(
             ratios,
             max_pruning_ratio=amount.max_pruning_ratio,
             round_to=amount.round_to,
+            keep_one=amount.keep_one,
         )
 
     # Damage is in nats, MACs are counted as a share of the whole: prices span many magnitudes.

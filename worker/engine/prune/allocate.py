@@ -18,15 +18,17 @@ def uniform(
     *,
     max_pruning_ratio: float,
     round_to: int = 1,
+    keep_one: bool = False,
 ) -> tuple[Tensor, ...]:
     """Every group loses its own ratio of its units, the least important first.
 
     Gives the kept units of each group, ascending. `round_to` rounds what is kept to a multiple,
-    upwards, in channels. Raises `NotPrunable` naming a layer that would keep nothing.
+    upwards, in channels. A group that would keep nothing keeps one unit with `keep_one`; without
+    it that raises `NotPrunable` naming the layer.
     """
     kept = []
     for group, scores_U, ratio in zip(groups, scores, ratios, strict=True):
-        wanted = _kept_count(group.size, min(ratio, max_pruning_ratio))
+        wanted = max(_kept_count(group.size, min(ratio, max_pruning_ratio)), int(keep_one))
         if not wanted:
             raise NotPrunable(
                 f"a ratio of {ratio:g} leaves nothing of the {group.size} "

@@ -15,7 +15,8 @@ class Recipe:
     """`importance` is a name of `importance.CRITERIA`; masks know "magnitude" and "random".
 
     `layer_ratios`, `max_pruning_ratio` and `round_to` are for structured pruning, `n` of `m` for
-    n_m, whose amount is 1 − n/m whatever is asked for.
+    n_m, whose amount is 1 − n/m whatever is asked for. With `keep_one` a layer of which an amount
+    would leave nothing keeps one channel.
     """
 
     method: MethodName = "structured"
@@ -25,6 +26,7 @@ class Recipe:
     layer_ratios: Mapping[str, float] = field(default_factory=dict)
     max_pruning_ratio: float = 0.95
     round_to: int = 1
+    keep_one: bool = False
     n: int = 2
     m: int = 4
     seed: int = 0
@@ -37,4 +39,5 @@ class Recipe:
             layer_ratios=self.layer_ratios,
             max_pruning_ratio=self.max_pruning_ratio,
             round_to=self.round_to,
+            keep_one=self.keep_one,
         )

@@ -102,7 +102,8 @@ class Amount:
     """How much to cut: `ratio` of the units, in each group or, `global`, of all together.
 
     `layer_ratios` are for layers by name or glob, in `uniform` only. `round_to` makes widths
-    multiples of it. No group loses more than `max_pruning_ratio`.
+    multiples of it. No group loses more than `max_pruning_ratio`; whether it may lose all, or
+    `keep_one` holds instead, is said here for `uniform`.
     """
 
     ratio: float
@@ -110,6 +111,7 @@ class Amount:
     layer_ratios: Mapping[str, float] | None = None
     max_pruning_ratio: float = 1.0
     round_to: int = 1
+    keep_one: bool = False
 
     def __post_init__(self) -> None:
         ratios = (self.ratio, *(self.layer_ratios or {}).values())
@@ -143,13 +145,24 @@ def trace(
 
 def choose(traced: Traced, scores: Sequence[Tensor], amount: Amount) -> tuple[Tensor, ...]:
     """The kept units of each group, by importance. Raises `NotPrunable` naming a layer."""
-    limits = {"max_pruning_ratio": amount.max_pruning_ratio}
     match amount.allocation:
         case "uniform":
-            ratios = ratios_by_name(traced.groups, amount.ratio, amount.layer_ratios or {})
-            return uniform(traced.groups, scores, ratios, round_to=amount.round_to, **limits)
+            return uniform(
+                traced.groups,
+                scores,
+                ratios_by_name(traced.groups, amount.ratio, amount.layer_ratios or {}),
+                max_pruning_ratio=amount.max_pruning_ratio,
+                round_to=amount.round_to,
+                keep_one=amount.keep_one,
+            )
         case "global":
-            return ranked(traced.groups, scores, amount.ratio, round_to=amount.round_to, **limits)
+            return ranked(
+                traced.groups,
+                scores,
+                amount.ratio,
+                max_pruning_ratio=amount.max_pruning_ratio,
+                round_to=amount.round_to,
+            )
         case _:
             assert_never(amount.allocation)
 

@@ -195,6 +195,7 @@ def test_cutting_a_layer_to_nothing_names_it() -> None:
     traced = trace(net, (2, 5, 5))
     with pytest.raises(NotPrunable, match=r"0\.9 leaves nothing of the 8 channels of stem"):
         kept(traced, net, Amount(0.9))
+    assert [len(units) for units in kept(traced, net, Amount(0.9, keep_one=True))] == [1, 1]
 
 
 def test_a_ratio_that_prunes_nothing_is_an_error() -> None:
