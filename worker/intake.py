@@ -5,9 +5,8 @@ import shutil
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from signal import SIGKILL
 from typing import Any, Final, cast
 
 from service.blobs import BlobError, BlobNotFound, BlobStore
@@ -26,21 +25,18 @@ from service.store.values import AcceptedDataset, AcceptedModel
 from service.wiring import s3_options
 from worker.channel import ChannelError, Message
 from worker.check_lease import kept
-from worker.engine_child import ExitStatus
-from worker.engine_host import INTAKE_LIMITS, EngineHost
-from worker.isolation import Limits
+from worker.engine_host import EngineHost
 from worker.order import (
     ORDER,
-    PRODUCT,
     CheckedDataset,
     CheckedModel,
     CheckOrder,
-    CheckProduct,
     DatasetCheckOrder,
     ModelCheckOrder,
 )
 from worker.products import store_model_folder
 from worker.server_process import EngineHostError
+from worker.verdict import CheckFailed, CheckLost, limits_of, verdict
 
 log = logging.getLogger(__name__)
 
@@ -48,20 +44,13 @@ _POLL_S: Final = 0.25  # uploads are rare and people wait for them; one indexed 
 _DEADLINE_S: Final = 60.0  # a small file that asks for more arithmetic holds up all others
 _BYTES_PER_S: Final = 2e6  # slower than any processor decodes images: large uploads get longer
 _AGAIN_S: Final = 5.0  # after a check that found nothing out
+_SMALL_BYTES: Final = 64 << 20
 _SOURCE: Final = "source"
-_COPIES_OF_WEIGHTS: Final = 4
 
 
-class CheckFailed(Exception):
-    """The upload is not what it should be."""
-
-    def __init__(self, error: JobError) -> None:
-        super().__init__(error.message)
-        self.error = error
-
-
-class CheckLost(Exception):
-    """The child was killed by somebody else: its worker stops, or the machine has no memory."""
+def sizes_of_slots(slots: int) -> list[int | None]:
+    """The largest file that each slot takes. Of several, one is kept for small files."""
+    return [None] if slots == 1 else [_SMALL_BYTES, *[None] * (slots - 1)]
 
 
 @dataclass(frozen=True)
@@ -75,11 +64,11 @@ class Intake:
     worker_id: str
     nudge: Callable[[str], None]
 
-    def run(self, stopping: threading.Event) -> None:
-        """Check what is there, until told to stop."""
+    def run(self, stopping: threading.Event, largest_bytes: int | None = None) -> None:
+        """Check what is there, until told to stop; with `largest_bytes` small files only."""
         while not stopping.is_set():
             try:
-                busy = self.check_one()
+                busy = self.check_one(largest_bytes)
             except (DatabaseUnavailable, BlobError, EngineHostError, CheckLost) as error:
                 log.warning("intake: %s; trying again", error)
                 busy = False
@@ -89,20 +78,27 @@ class Intake:
             if not busy:
                 stopping.wait(_POLL_S)
 
-    def check_one(self) -> bool:
-        """Check the oldest upload that waits. False if there is none."""
+    def check_one(self, largest_bytes: int | None = None) -> bool:
+        """Check the model or dataset that waits longest. False if there is none."""
         with self.database.read() as session:
-            if not (ModelStore(session).unchecked() or DatasetStore(session).unchecked()):
-                return False
+            model_id = ModelStore(session).unchecked(largest_bytes)
+            dataset_id = DatasetStore(session).unchecked(largest_bytes)
+        if model_id is None and dataset_id is None:
+            return False
+        # Behind its prefix an id is a time.
+        model_first = dataset_id is None or (model_id is not None and model_id[4:] < dataset_id[4:])
+        lease_s = self.settings.lease_s
+        if model_first:
+            with self.database.transaction() as session:
+                model = ModelStore(session).claim_check(self.worker_id, lease_s, largest_bytes)
+            if model is not None:
+                self._check_model(model)
+            return model is not None
         with self.database.transaction() as session:
-            lease_s = self.settings.lease_s
-            model = ModelStore(session).claim_check(self.worker_id, lease_s)
-            dataset = None if model else DatasetStore(session).claim_check(self.worker_id, lease_s)
-        if model is not None:
-            self._check_model(model)
-        elif dataset is not None:
+            dataset = DatasetStore(session).claim_check(self.worker_id, lease_s, largest_bytes)
+        if dataset is not None:
             self._check_dataset(dataset)
-        return bool(model or dataset)
+        return dataset is not None
 
     def _check_model(self, row: ModelRow) -> None:
         order = ModelCheckOrder(
@@ -245,7 +241,7 @@ class Intake:
             folder,
             "intake",
             log_path=folder / "log",
-            limits=_limits(order, source_bytes),
+            limits=limits_of(order, source_bytes),
             deadline_s=_DEADLINE_S + source_bytes / _BYTES_PER_S,
         ) as child:
             try:
@@ -256,32 +252,4 @@ class Intake:
                 child.kill()
             status = child.wait(None)
         assert status is not None
-        return _verdict(order, said, status, folder)
-
-
-def _limits(order: CheckOrder, source_bytes: int) -> Limits:
-    """Weights are mapped, copied, and loaded again, each time whole; data are streamed."""
-    assert INTAKE_LIMITS.address_space_bytes is not None
-    copies = _COPIES_OF_WEIGHTS * source_bytes if order.check.kind == "model" else 0
-    return replace(INTAKE_LIMITS, address_space_bytes=INTAKE_LIMITS.address_space_bytes + copies)
-
-
-def _verdict(
-    order: CheckOrder, said: Message | None, status: ExitStatus, folder: Path
-) -> CheckedModel | CheckedDataset:
-    match said or {}:
-        case {"type": "done"}:
-            return CheckProduct.model_validate_json((folder / PRODUCT).read_bytes()).checked
-        case {"type": "error", "code": str(code), "message": str(message)}:
-            hint = said.get("hint") if said else None
-            raise CheckFailed(JobError.of(code, message, hint))  # type: ignore[arg-type]  # it validates
-        case _ if status.signal == SIGKILL and status.killed_by in (None, "kill"):
-            raise CheckLost(f"the check in {folder.name} was killed from outside")
-        case _:
-            code = "invalid_model" if order.check.kind == "model" else "invalid_dataset"
-            if status.killed_by == "deadline":
-                how = "took too long: it asks for more arithmetic than a file of its size may"
-            else:
-                ended = f"signal {status.signal}" if status.signal else f"code {status.code}"
-                how = f"ended with {ended}: too large or malformed"
-            raise CheckFailed(JobError.of(code, f"the check {how}"))  # type: ignore[arg-type]
+        return verdict(order, said, status, folder)

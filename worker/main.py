@@ -22,7 +22,7 @@ from service.store.values import ClaimingWorker, NewWorker
 from service.sweep import Sweep
 from service.wiring import open_blob_store
 from worker.engine_host import EngineHost
-from worker.intake import Intake
+from worker.intake import Intake, sizes_of_slots
 from worker.leases import Heartbeat
 from worker.runner import Runner
 from worker.slots import Slots
@@ -134,8 +134,8 @@ def _serve(
     sweep = Sweep(database, blobs, relay.nudge, settings)
     intake = Intake(settings, database, blobs, host, worker_id, runner.nudge_row)
     checking = [
-        threading.Thread(target=intake.run, args=(draining,), name=f"intake-{n}", daemon=True)
-        for n in range(settings.intake_slots)
+        threading.Thread(target=intake.run, args=(draining, largest), name="intake", daemon=True)
+        for largest in sizes_of_slots(settings.intake_slots)
     ]
 
     def drain(*_: object, **__: object) -> None:

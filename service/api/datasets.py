@@ -106,7 +106,7 @@ def list_datasets(
     """Newest first. Built-in ones are listed by /v1/capabilities."""
     with services.database.read() as session:
         rows = DatasetStore(session).list(caller.project, limit + 1, after)
-    return page([dataset_read(row) for row in rows], limit, [row.id for row in rows])
+    return page([dataset_read(row, listed=True) for row in rows], limit, [row.id for row in rows])
 
 
 @router.get("/{dataset_id}", name="get_dataset", summary="Read a dataset", responses=problems(404))

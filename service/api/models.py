@@ -120,7 +120,7 @@ def list_models(
     """Newest first."""
     with services.database.read() as session:
         rows = ModelStore(session).list(caller.project, limit + 1, after)
-    return page([model_read(row) for row in rows], limit, [row.id for row in rows])
+    return page([model_read(row, listed=True) for row in rows], limit, [row.id for row in rows])
 
 
 @router.get("/{model_id}", name="get_model", summary="Read a model", responses=problems(404))

@@ -164,8 +164,8 @@ def upload_read(row: UploadRow) -> UploadRead:
     )
 
 
-def model_read(row: ModelRow) -> ModelRead:
-    """A model."""
+def model_read(row: ModelRow, *, listed: bool = False) -> ModelRead:
+    """A model; in a list without the names of its classes."""
     return ModelRead(
         id=row.id,
         name=row.name,
@@ -177,7 +177,7 @@ def model_read(row: ModelRow) -> ModelRead:
         classes=row.classes,
         input_size=None if row.input_size is None else tuple(row.input_size),
         normalisation=_normalisation(row.normalisation),
-        labels=None if row.labels is None else tuple(row.labels),
+        labels=None if listed or row.labels is None else tuple(row.labels),
         parameters=row.parameters,
         macs=row.macs,
         size_bytes=row.size_bytes,
@@ -195,9 +195,9 @@ def _normalisation(found: Mapping[str, Any] | None) -> Normalisation | None:
     return None if found is None else Normalisation.model_validate(found)
 
 
-def dataset_read(row: DatasetRow) -> DatasetRead:
-    """A dataset."""
-    counts = row.class_counts
+def dataset_read(row: DatasetRow, *, listed: bool = False) -> DatasetRead:
+    """A dataset; in a list without what there is of each class."""
+    counts = None if listed else row.class_counts
     return DatasetRead(
         id=row.id,
         name=row.name,
@@ -205,7 +205,7 @@ def dataset_read(row: DatasetRow) -> DatasetRead:
         format=row.format,
         classes=row.classes,
         input_size=None if row.input_size is None else tuple(row.input_size),
-        labels=None if row.labels is None else tuple(row.labels),
+        labels=None if listed or row.labels is None else tuple(row.labels),
         splits=None if row.splits is None else SplitSizes(**row.splits),
         class_counts=None if counts is None else {k: tuple(v) for k, v in counts.items()},
         normalisation=_normalisation(row.normalisation),

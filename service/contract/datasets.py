@@ -106,10 +106,10 @@ class DatasetRead(Contract):
     format: DatasetFormat = Field(description="As uploaded.")
     classes: int | None = Field(description="Number of classes.")
     input_size: InputSize | None = Field(description="Shape of one example.")
-    labels: tuple[str, ...] | None = Field(description="Names of the classes.")
+    labels: tuple[str, ...] | None = Field(description="Names of the classes. Null in lists.")
     splits: SplitSizes | None = Field(description="Examples per split.")
     class_counts: dict[str, tuple[int, ...]] | None = Field(
-        description="Examples per class, by split."
+        description="Examples per class, by split. Null in lists."
     )
     normalisation: Normalisation | None = Field(description="Channel statistics of train.")
     findings: DatasetFindings | None = Field(None, description="What stands out.")

@@ -70,7 +70,7 @@ class ModelRead(Contract):
     classes: int | None = Field(description="Outputs.")
     input_size: InputSize | None = Field(description="Shape of one input.")
     normalisation: Normalisation | None = Field(description="What is done to an input.")
-    labels: tuple[str, ...] | None = Field(description="Names of the classes.")
+    labels: tuple[str, ...] | None = Field(description="Names of the classes. Null in lists.")
     parameters: int | None = Field(description="Number of parameters.")
     macs: int | None = Field(description="Multiply–accumulates of one input.")
     size_bytes: int | None = Field(description="Bytes of model.safetensors, or model.onnx.")

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import Select, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased, defer
 
 from service.contract.job_errors import JobError, JobErrorCode
 from service.store.dependencies import break_, resolve
@@ -13,7 +13,7 @@ from service.store.errors import Conflict, NotFound
 from service.store.jobs import JobStore
 from service.store.session import now
 from service.store.sql import spelled_out
-from service.store.tables import DatasetRow, ModelRow
+from service.store.tables import DatasetRow, FileRow, ModelRow
 
 Row = TypeVar("Row", ModelRow, DatasetRow)
 
@@ -24,6 +24,8 @@ class CheckedStore(Generic[Row]):
     """Rows that are `checking`, then `ready` or `rejected`, within one transaction."""
 
     row: type[Row]
+    bulky: tuple[InstrumentedAttribute[Any], ...]
+    """Columns that lists leave unread: an upload may name 100,000 classes."""
     kind: str
     invalid: JobErrorCode
 
@@ -46,19 +48,26 @@ class CheckedStore(Generic[Row]):
         if after is not None:
             query = query.where(self.row.id < after)
         return list(
-            self._session.execute(query.order_by(self.row.id.desc()).limit(limit)).scalars()
+            self._session.execute(
+                query.options(*(defer(column, raiseload=True) for column in self.bulky))
+                .order_by(self.row.id.desc())
+                .limit(limit)
+            ).scalars()
         )
 
-    def unchecked(self) -> bool:
-        """Whether an upload waits for a check."""
-        return self._session.execute(self._waiting().limit(1)).first() is not None
+    def unchecked(self, largest_bytes: int | None = None) -> str | None:
+        """The upload that should be checked next; see `claim_check`."""
+        return self._session.execute(self._waiting(largest_bytes).limit(1)).scalar_one_or_none()
 
-    def claim_check(self, worker_id: str, lease_s: float) -> Row | None:
-        """The oldest upload that nobody checks, now the worker's. One that killed its checkers
-        too often is rejected here."""
+    def claim_check(
+        self, worker_id: str, lease_s: float, largest_bytes: int | None = None
+    ) -> Row | None:
+        """An upload that nobody checks, now the worker's: of the project with the fewest checks
+        under way, the oldest; with `largest_bytes` only one that is known to be no larger. One
+        that killed its checkers too often is rejected here."""
         while True:
             resource_id = self._session.execute(
-                self._waiting().with_for_update(skip_locked=True).limit(1)
+                self._waiting(largest_bytes).with_for_update(of=self.row, skip_locked=True).limit(1)
             ).scalar_one_or_none()
             if resource_id is None:
                 return None
@@ -123,12 +132,25 @@ class CheckedStore(Generic[Row]):
             return None
         return resolve(self._session, resource_id)
 
-    def _waiting(self) -> Select[str]:
-        free = or_(
-            self.row.check_lease_until.is_(None), self.row.check_lease_until < now(self._session)
-        )
+    def _waiting(self, largest_bytes: int | None) -> Select[str]:
+        moment = now(self._session)
+        free = or_(self.row.check_lease_until.is_(None), self.row.check_lease_until < moment)
         checking = spelled_out(self.row.status, {"checking"})
-        return select(self.row.id).where(checking, free).order_by(self.row.id)
+        other = aliased(self.row)
+        under_way = (
+            select(func.count())
+            .where(
+                other.project == self.row.project,
+                spelled_out(other.status, {"checking"}),
+                other.check_lease_until >= moment,
+            )
+            .scalar_subquery()
+        )
+        query = select(self.row.id).where(checking, free).order_by(under_way, self.row.id)
+        if largest_bytes is not None:
+            small = select(FileRow.sha256).where(FileRow.bytes <= largest_bytes)
+            query = query.where(self.row.source_sha256.in_(small))
+        return query
 
     def _update(
         self, resource_id: str, check_run: int | None, values: Mapping[str, Any]

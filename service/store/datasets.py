@@ -13,6 +13,7 @@ class DatasetStore(CheckedStore[DatasetRow]):
     """The datasets of a database, within one transaction."""
 
     row = DatasetRow
+    bulky = (DatasetRow.labels, DatasetRow.class_counts)
     kind = "dataset"
     invalid = "invalid_dataset"
 

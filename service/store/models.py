@@ -14,6 +14,7 @@ class ModelStore(CheckedStore[ModelRow]):
     """The models of a database, within one transaction."""
 
     row = ModelRow
+    bulky = (ModelRow.labels,)
     kind = "model"
     invalid = "invalid_model"
 

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from sqlalchemy.exc import InvalidRequestError
 
 from service.contract.ids import new_id
 from service.contract.job_errors import JobError
@@ -67,6 +68,43 @@ def test_a_check_is_one_workers_until_its_lease_ends(jobs: Jobs) -> None:
         assert (row.status, row.parameters, row.source_sha256) == ("ready", 100, None)
         assert models.files(upload.id) == MODEL_FILES
         assert blobs_in_use(session, list(SHA.values())) == {SHA["a"]}
+
+
+def test_a_project_with_many_uploads_keeps_no_other_waiting(jobs: Jobs) -> None:
+    # Ids of one millisecond come in any order.
+    many = sorted((model(source_sha256=SHA["c"]) for _ in range(3)), key=lambda one: one.id)
+    later = model(source_sha256=SHA["d"])
+    with jobs.database.transaction() as session:
+        models = ModelStore(session)
+        for upload in many:
+            models.add("p", upload)
+        models.add("q", later)
+        claimed = [models.claim_check(WORKER.id, LEASE_S) for _ in range(3)]
+    assert [row and row.id for row in claimed] == [many[0].id, later.id, many[1].id]
+
+
+def test_a_slot_for_small_files_leaves_large_and_unknown_ones(jobs: Jobs) -> None:
+    large, small = model(source_sha256=SHA["c"]), model(source_sha256=SHA["d"])
+    with jobs.database.transaction() as session:
+        FileStore(session).put("p", "large", SHA["c"], 1_000)
+        FileStore(session).put("p", "small", SHA["d"], 999)
+        models = ModelStore(session)
+        for upload in (large, small, model(source_sha256=SHA["e"])):
+            models.add("p", upload)
+        first = models.claim_check(WORKER.id, LEASE_S, 999)
+        assert first is not None
+        assert first.id == small.id
+        assert models.claim_check(WORKER.id, LEASE_S, 999) is None
+        assert models.unchecked() == large.id
+
+
+def test_lists_leave_the_names_of_classes_unread(jobs: Jobs) -> None:
+    with jobs.database.transaction() as session:
+        ModelStore(session).add("p", model(labels=("a", "b")))
+    with jobs.database.read() as session:
+        (row,) = ModelStore(session).list("p", 10)
+        with pytest.raises(InvalidRequestError, match="labels"):
+            _ = row.labels
 
 
 def test_an_upload_that_ends_its_checkers_is_rejected(jobs: Jobs) -> None:
