@@ -106,8 +106,8 @@ def test_mismatched_weights_are_named_with_their_shapes(tmp_path: Path) -> None:
     with pytest.raises(InvalidModel) as caught:
         load_weights(build(config), tmp_path / "w.safetensors")
     message = str(caught.value)
-    assert "missing: features.0.bias" in message
-    assert "unexpected: surplus" in message
+    assert "missing: features.0.bias [32]" in message
+    assert "unexpected: surplus [1]" in message
     assert "classifier.2.weight is [7, 64], expected [10, 64]" in message
 
 

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from worker.engine.errors import InvalidModel, memory_errors
 from worker.engine.intake.names import without_prefix
-from worker.engine.intake.upload import shown
 from worker.engine.models import registry
 from worker.engine.models.config import ModelConfig
 from worker.engine.models.folder import build, describe_mismatch, expected_shapes
+from worker.engine.shown import shown
 
 
 def fit(config: ModelConfig, tensors: Mapping[str, Tensor]) -> tuple[nn.Module, tuple[str, ...]]:

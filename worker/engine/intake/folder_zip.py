@@ -12,10 +12,11 @@ from worker.engine.errors import InvalidModel
 from worker.engine.intake.archive import copy_out, files, opened, take
 from worker.engine.intake.hub_config import class_names, described_by_hub
 from worker.engine.intake.safetensors_file import read_safetensors
-from worker.engine.intake.upload import Described, Upload, shown
+from worker.engine.intake.upload import Described, Upload
 from worker.engine.models.config import FORMAT, ModelConfig
 from worker.engine.models.folder import CARD, CONFIG, WEIGHTS
 from worker.engine.models.graph import GRAPH
+from worker.engine.shown import shown
 
 _PREPROCESSOR: Final = "preprocessor_config.json"
 _MAX_JSON: Final = 8 << 20  # 21,843 names of classes take about 1 MB

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from worker.engine.errors import InvalidModel
-from worker.engine.intake.upload import Described, shown
+from worker.engine.intake.upload import Described
 from worker.engine.models import registry
+from worker.engine.shown import shown
 
 _SAID_ELSEWHERE: Final = ("num_classes", "in_chans", "img_size", "pretrained")
 _HEAD: Final = "ForImageClassification"

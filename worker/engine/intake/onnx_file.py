@@ -10,7 +10,7 @@ import numpy as np
 
 from worker.engine.errors import InvalidModel
 from worker.engine.intake.onnx_operators import OPERATORS
-from worker.engine.intake.upload import shown
+from worker.engine.shown import shown
 
 _MAX_BYTES: Final = (2 << 30) - 1  # of a protocol buffer
 _MAX_NODES: Final = 10_000  # the deepest classifiers, quantised, have half of that

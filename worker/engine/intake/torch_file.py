@@ -11,7 +11,8 @@ from torch import Tensor
 from worker.engine.errors import InvalidModel
 from worker.engine.intake.archive import files, opened
 from worker.engine.intake.pickle_scan import ADVICE, MAX_BYTES, check_pickle
-from worker.engine.intake.upload import Upload, shown
+from worker.engine.intake.upload import Upload
+from worker.engine.shown import shown
 
 # What training scripts call the weights, the plain ones before the averaged ones.
 _NESTED: Final = (
@@ -115,11 +116,16 @@ def _tensors_of(loaded: Any) -> Upload:
         found = found[nested[0]]
     if not tensors:
         raise InvalidModel("it holds no dict of named tensors", ADVICE)
-    ignored = [str(name) for name in found if name not in tensors]
+    ignored = [_key(key) for key in found if key not in tensors]
     if ignored:
         notes.append(f"ignored, since not tensors: {shown(ignored)}")
     _check_tensors(tensors)
     return Upload({n: t.detach() for n, t in tensors.items()}, notes=tuple(notes))
+
+
+def _key(key: object) -> str:
+    """Of other keys the type: tuples of tuples from a pickle's memo have endless texts."""
+    return key if isinstance(key, str) else f"a key of type {type(key).__name__}"
 
 
 def _nested_note(nested: list[str]) -> str:

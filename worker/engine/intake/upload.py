@@ -53,11 +53,3 @@ class Upload:
     tensors: Mapping[str, Tensor]
     described: Described = Described()
     notes: tuple[str, ...] = ()
-
-
-def shown(names: list[str], most: int = 5) -> str:
-    """The first names, and how many more there are; long ones are cut, odd ones spelt out."""
-    rest = len(names) - most
-    plain = (name if name.isprintable() else ascii(name)[1:-1] for name in names[:most])
-    listed = ", ".join(name if len(name) <= 80 else f"{name[:77]}..." for name in plain)
-    return listed + (f" and {rest} more" if rest > 0 else "")

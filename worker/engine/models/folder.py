@@ -1,6 +1,6 @@
 """A model on disk: config.json, model.safetensors and README.md in one folder; never a pickle."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ from worker.engine.models.construct import expected_shapes as expected_shapes
 from worker.engine.models.graph import ARCHITECTURE as GRAPH_ARCHITECTURE
 from worker.engine.models.graph import GRAPH, load_graph
 from worker.engine.prune.sparse_file import SPARSE_WEIGHTS, load_sparse
+from worker.engine.shown import listed, shown_name
 
 CONFIG: Final = "config.json"
 WEIGHTS: Final = "model.safetensors"
@@ -24,7 +25,8 @@ CARD: Final = "README.md"
 
 # Batch norm's step counter came after many public checkpoints and is not read in inference.
 _COUNTER: Final = "num_batches_tracked"
-_SHOWN: Final = 5
+_SHOWN: Final = 20
+_SHOWN_SIDES: Final = 8
 
 
 @dataclass(frozen=True)
@@ -121,16 +123,19 @@ def load_weights(module: nn.Module, path: Path) -> None:
 def describe_mismatch(
     found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]
 ) -> str:
-    """What differs between two sets of named shapes, in words; empty if they fit."""
-    missing = [n for n in wanted if n not in found and not n.endswith(_COUNTER)]
-    unexpected = [name for name in found if name not in wanted]
-    reshaped = [
-        f"{name} is {list(shape)}, expected {list(wanted[name])}"
-        for name, shape in found.items()
-        if name in wanted and shape != wanted[name]
-    ]
-    parts = (("missing", missing), ("unexpected", unexpected), ("wrong shape", reshaped))
-    return "; ".join(f"{title}: {_some(names)}" for title, names in parts if names)
+    """What differs between two sets of named shapes, in words; empty if they fit.
+
+    Names are sorted, since the order of those in a file differs from one reading to the next.
+    """
+    missing = {n: s for n, s in wanted.items() if n not in found and not n.endswith(_COUNTER)}
+    unexpected = {name: shape for name, shape in found.items() if name not in wanted}
+    reshaped = {n: s for n, s in found.items() if n in wanted and s != wanted[n]}
+    parts = (
+        ("missing", missing, lambda name: _shape(missing[name])),
+        ("unexpected", unexpected, lambda name: _shape(unexpected[name])),
+        ("wrong shape", reshaped, lambda n: f"is {_shape(found[n])}, expected {_shape(wanted[n])}"),
+    )
+    return "; ".join(f"{title}: {_some(names, said)}" for title, names, said in parts if names)
 
 
 def check_finite(module: nn.Module) -> None:
@@ -149,6 +154,10 @@ def _is_finite(tensor: Tensor) -> bool:
     return bool(torch.isfinite(tensor).all())
 
 
-def _some(names: list[str]) -> str:
-    rest = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+def _some(names: Collection[str], said: Callable[[str], str]) -> str:
+    first = sorted(names)[:_SHOWN]
+    return listed([f"{shown_name(name)} {said(name)}" for name in first], len(names))
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return f"[{listed([str(side) for side in shape[:_SHOWN_SIDES]], len(shape))}]"

@@ -63,6 +63,16 @@ def test_what_is_no_tensor_is_left_out_and_listed(saved: Callable[..., Path]) ->
     assert upload.notes == ("ignored, since not tensors: epoch, note",)
 
 
+def test_keys_that_are_no_texts_are_shown_by_their_type(saved: Callable[..., Path]) -> None:
+    key: tuple[Any, ...] = ()
+    for _ in range(12):  # its text doubles with each
+        key = (key, key)
+    value = {"w": torch.zeros(2), key: 1, 7: 2}
+    assert read_torch(saved(value)).notes == (
+        "ignored, since not tensors: a key of type tuple, a key of type int",
+    )
+
+
 def test_weights_that_are_tied_are_one_storage(saved: Callable[..., Path]) -> None:
     shared = torch.ones(1000)
     upload = read_torch(saved({"a": shared, "b": shared}))

@@ -12,7 +12,7 @@ from worker.engine.intake.fit import fit
 from worker.engine.intake.settle import config_of
 from worker.engine.intake.upload import Described
 from worker.engine.models.config import ModelConfig
-from worker.engine.models.folder import build
+from worker.engine.models.folder import build, describe_mismatch
 
 NOTHING = Described()
 SMALL = ModelConfig(
@@ -75,7 +75,9 @@ def test_prefixes_that_all_names_share_are_taken_off(
 def test_a_prefix_that_only_some_names_have_stays(weights: Mapping[str, Tensor]) -> None:
     first, *rest = weights
     mixed = {f"module.{first}": weights[first], **{name: weights[name] for name in rest}}
-    with pytest.raises(InvalidModel, match=rf"missing: {first}; unexpected: module\.{first}"):
+    with pytest.raises(
+        InvalidModel, match=rf"missing: {first} \[.*\]; unexpected: module\.{first} \["
+    ):
         fit(SMALL, mixed)
 
 
@@ -113,8 +115,18 @@ def test_what_does_not_match_is_listed_by_name_and_shape(weights: Mapping[str, T
 
 def test_a_long_list_of_what_does_not_match_is_cut_and_counted() -> None:
     strange = {f"layer{i}.weight": torch.zeros(1) for i in range(40)}
-    with pytest.raises(InvalidModel, match=r"unexpected: .* and 35 more"):
+    with pytest.raises(InvalidModel, match=r"unexpected: .* and 20 more"):
         fit(SMALL, strange)
+
+
+def test_what_does_not_match_is_sorted_with_shapes_and_long_names_cut() -> None:
+    found = {"b" * 200: (1,), "a\n": (2, 3), "c": (1,) * 100}
+    wanted = {"z": (64, 3, 7, 7), "y": ()}
+    assert describe_mismatch(found, wanted) == (
+        "missing: y [], z [64, 3, 7, 7]; unexpected: a\\n [2, 3], "
+        + "b" * 77
+        + "... [1], c [1, 1, 1, 1, 1, 1, 1, 1 and 92 more]"
+    )
 
 
 def test_tensors_of_an_absurd_shape_are_never_copied() -> None:
