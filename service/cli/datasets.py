@@ -174,9 +174,9 @@ def _show_findings(found: DatasetFindings) -> None:
         out().print(f"Images from {smallest} to {largest}, most of them {commonest} (H×W)")
     for shared in found.duplicates:
         first, second = shared.splits
-        out().print(f"{shared.count:,} examples of {second} are in {first} too", style="yellow")
+        out().print(f"Examples of {second} that {first} has too: {shared.count:,}", style="yellow")
     if found.undecodable:
         names = ", ".join(found.undecodable_names[:3])
         more = ", …" if found.undecodable > 3 else ""
-        words = f"{found.undecodable:,} images could not be read and were left out: {names}{more}"
+        words = f"Unreadable images left out: {found.undecodable:,} ({names}{more})"
         out().print(words, style="yellow", markup=False)

@@ -54,8 +54,8 @@ def test_a_dataset_is_shown_with_splits_classes_and_what_stands_out(
     assert re.search(r"^kind 2 +1,200 +10 +3 *$", text, re.MULTILINE)
     assert re.search(r"^all +3,600 +30 +9 *$", text, re.MULTILINE)
     assert "Images from 8×9 to 300×400, most of them 24×32 (H×W)" in text
-    assert "2 examples of test are in train too" in text
-    assert "5 images could not be read and were left out: a.png, b.png, c.png, …" in text
+    assert "Examples of test that train has too: 2" in text
+    assert "Unreadable images left out: 5 (a.png, b.png, c.png, …)" in text
 
 
 def test_of_many_classes_the_first_are_shown_and_the_rest_counted(
