@@ -1,7 +1,9 @@
 """Zip archives of strangers: what their directory may say, and how members are taken out."""
 
 import stat
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -14,20 +16,25 @@ _MAX_RATIO: Final = 200  # weights hardly shrink; JSON of labels about tenfold
 _SLACK: Final = 1 << 20
 _CHUNK: Final = 1 << 20
 _ENCRYPTED: Final = 0x1
+_BROKEN: Final = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError,
+    ValueError, OverflowError,
+)  # fmt: skip
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[zipfile.ZipFile]:
     """The archive, its directory checked: names, kinds, count and ratios of its members.
 
-    Raises `InvalidModel` also for what is broken while it is read.
+    Raises `InvalidModel`; of what the caller does with it nothing is caught.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            _check(archive.infolist())
-            yield archive
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, OverflowError) as error:
-        raise InvalidModel(f"not a whole zip archive: {error}") from error
+        archive = zipfile.ZipFile(path)
+    except _BROKEN as error:
+        raise InvalidModel(f"not a whole zip archive: {str(error)[:300]}") from error
+    with archive:
+        _check(archive.infolist(), archive.start_dir)
+        yield archive
 
 
 def files(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
@@ -52,15 +59,14 @@ def copy_out(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) ->
 
 @contextmanager
 def _broken_named(member: zipfile.ZipInfo) -> Iterator[None]:
-    import zlib
-
+    """Around reads of a member, which find its own header and not only the directory's entry."""
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except _BROKEN as error:
         raise InvalidModel(f"{member.filename[:120]} in the archive is broken: {error}") from error
 
 
-def _check(members: list[zipfile.ZipInfo]) -> None:
+def _check(members: list[zipfile.ZipInfo], directory_start: int) -> None:
     if not 0 < len(members) <= MAX_MEMBERS:
         raise InvalidModel(f"the archive has {len(members)} members")
     seen: set[str] = set()
@@ -70,6 +76,8 @@ def _check(members: list[zipfile.ZipInfo]) -> None:
         if folded in seen:
             raise InvalidModel(f"the archive holds {member.filename[:120]} twice")
         seen.add(folded)
+        if not 0 <= member.header_offset < directory_start:
+            raise InvalidModel(f"{member.filename[:120]} does not lie within the archive")
         if member.flag_bits & _ENCRYPTED:
             raise InvalidModel("the archive is encrypted")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):

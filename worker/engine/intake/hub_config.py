@@ -16,6 +16,8 @@ from worker.engine.shown import shown
 _SAID_ELSEWHERE: Final = ("num_classes", "in_chans", "img_size", "pretrained")
 _HEAD: Final = "ForImageClassification"
 _MAX_LABEL: Final = 128
+_MAX_LABELS: Final = 100_000
+_MAX_LABELS_TEXT: Final = 2_000_000  # 21,843 names of classes take about 1 MB
 _MAX_SIDE: Final = 8192
 _RESCALE: Final = 1 / 255
 
@@ -125,6 +127,7 @@ def _normalisation(
         factor = 1.0
     if type(factor) not in (int, float) or not 0 < factor < math.inf:
         raise InvalidModel("rescale_factor must be a positive number")
+    factor = _float(factor, "rescale_factor")
     if mean is None or std is None or math.isclose(factor, _RESCALE):
         return mean, std
     scale = 255 * factor
@@ -143,7 +146,15 @@ def class_names(said: object) -> tuple[str, ...] | None:
         return None
     if not isinstance(said, list) or not all(isinstance(name, str) and name for name in said):
         raise InvalidModel("the names of the classes must be a list of texts")
-    return tuple("".join(c for c in name if c.isprintable())[:_MAX_LABEL] for name in said) or None
+    if len(said) > _MAX_LABELS:
+        raise InvalidModel(f"{len(said)} names of classes are more than the {_MAX_LABELS} allowed")
+    names = tuple("".join(filter(str.isprintable, name))[:_MAX_LABEL] for name in said)
+    if (size := sum(len(name.encode()) for name in names)) > _MAX_LABELS_TEXT:
+        raise InvalidModel(
+            f"the names of the classes have {size} bytes, {_MAX_LABELS_TEXT} are taken",
+            "Shorten them, or leave them out.",
+        )
+    return names or None
 
 
 def _count(said: object) -> int | None:
@@ -168,4 +179,11 @@ def _numbers(said: object, name: str) -> tuple[float, ...] | None:
         return None
     if not isinstance(said, list) or not all(type(n) in (int, float) for n in said):
         raise InvalidModel(f"{name} must be a list of numbers")
-    return tuple(float(number) for number in said)
+    return tuple(_float(number, name) for number in said)
+
+
+def _float(said: float, name: str) -> float:
+    try:
+        return float(said)
+    except OverflowError as error:  # a whole number of JSON may have thousands of digits
+        raise InvalidModel(f"{name} holds a number that is out of range") from error

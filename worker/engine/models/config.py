@@ -108,4 +108,7 @@ def _floats(values: list[Any]) -> list[float]:
         isinstance(values, list) and all(_is_int(v) or isinstance(v, float) for v in values),
         "mean and std must be lists of numbers",
     )
-    return [float(value) for value in values]
+    try:
+        return [float(value) for value in values]
+    except OverflowError as error:  # a whole number of JSON may have thousands of digits
+        raise InvalidModel("mean and std hold a number that is out of range") from error

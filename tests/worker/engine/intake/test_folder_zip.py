@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from timm.models import save_for_hf
 
 from worker.engine.errors import InvalidModel
+from worker.engine.intake.archive import opened
 from worker.engine.intake.fit import fit
 from worker.engine.intake.folder_zip import FoundGraph, read_folder_zip
 from worker.engine.intake.settle import config_of
@@ -150,6 +151,30 @@ def test_folders_that_are_not_taken_have_a_reason(
 ) -> None:
     with pytest.raises(InvalidModel, match=reason):
         read_folder_zip(zipped(files), scratch)
+
+
+def test_a_number_that_is_out_of_range_is_no_fault_of_the_archive(
+    zipped: Zip, scratch: Path, config: ModelConfig
+) -> None:
+    said = json.loads(config.to_json()) | {"mean": [10**400]}
+    files = {"config.json": json.dumps(said).encode(), "model.safetensors": b""}
+    with pytest.raises(InvalidModel, match="mean and std hold a number that is out of range"):
+        read_folder_zip(zipped(files), scratch)
+
+
+def test_what_the_caller_raises_passes_through_an_open_archive(zipped: Zip) -> None:
+    with pytest.raises(ValueError, match="mine"), opened(zipped({"a": b""})):
+        raise ValueError("mine")
+
+
+def test_a_member_that_lies_nowhere_is_refused(zipped: Zip) -> None:
+    path = zipped({"a": b"content"})
+    data = bytearray(path.read_bytes())
+    entry = data.index(b"PK\x01\x02")
+    data[entry + 42 : entry + 46] = (len(data) + 1).to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(InvalidModel, match="does not lie within"), opened(path):
+        pass
 
 
 def test_links_are_refused(tmp_path: Path, scratch: Path) -> None:

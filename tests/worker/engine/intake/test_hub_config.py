@@ -73,6 +73,12 @@ def test_labels_are_in_the_order_of_their_indices() -> None:
     assert (described.labels, described.classes) == (("cat", "dog"), 2)
 
 
+def test_as_many_names_as_imagenet_has_at_its_largest_are_taken() -> None:
+    names = {str(i): f"a name of some forty-five characters, {i:08}" for i in range(21_843)}
+    described = described_by_hub({**VIT, "id2label": names}, {})
+    assert described.labels == tuple(names.values())
+
+
 def test_labels_that_only_count_are_no_names() -> None:
     config = {**VIT, "id2label": {"0": "LABEL_0", "1": "LABEL_1"}}
     described = described_by_hub(config, {})
@@ -84,10 +90,14 @@ def test_labels_that_only_count_are_no_names() -> None:
     [
         ({"id2label": {"0": "cat", "7": "dog"}}, {}, "every class from 0"),
         ({"id2label": {"0": 3}}, {}, "list of texts"),
+        ({"id2label": {str(i): "x" for i in range(100_001)}}, {}, "more than the 100000 allowed"),
+        ({"id2label": {str(i): "€" * 128 for i in range(6_000)}}, {}, "have 2304000 bytes"),
         ({"image_size": 10**6}, {}, "three sides"),
         ({"num_channels": True}, {}, "positive whole number"),
         ({}, {"rescale_factor": 0.0}, "rescale_factor"),
         ({}, {"rescale_factor": "1"}, "rescale_factor"),
+        ({}, {"rescale_factor": 10**400, "image_mean": MEAN, "image_std": STD}, "out of range"),
+        ({}, {"image_mean": [10**400] * 3}, "image_mean holds a number that is out of range"),
         ({}, {"image_mean": ["a"]}, "list of numbers"),
         ({"model_type": "nothing_like_it"}, {}, "unknown architecture"),
     ],
