@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from worker.engine.errors import NotPrunable
 from worker.engine.prune.attention import Attention, find_attention
 from worker.engine.prune.cuts import ChannelMap
+from worker.engine.prune.walk import Found, coupled
 
 Role = Literal["output", "input", "norm", "other"]
 _OPS: Final = tp.ops.OPTYPE
@@ -74,9 +75,8 @@ def dependencies(module: nn.Module, example: Tensor, ignored: frozenset[str]) ->
     inner = {name for block in attention for name in block.inner}
     graph = _traced(module, example)
     names = {layer: name for name, layer in module.named_modules()}
-    types = [tp.ops.TORCH_CONV, tp.ops.TORCH_LINEAR]
     groups = []
-    for found in graph.get_all_groups(ignored_layers=[], root_module_types=types):
+    for found in coupled(graph):
         group = _group(graph, found, names, inner)
         if group is not None:
             groups.append(group)
@@ -127,14 +127,16 @@ class _MapPruner(tp.BasePruningFunc):  # type: ignore[misc]  # the library has n
         return layer.channels
 
 
-def _group(graph: Any, found: Any, names: dict[Any, str], inner: set[str]) -> Group | None:
+def _group(
+    graph: Any, found: Sequence[Found], names: dict[Any, str], inner: set[str]
+) -> Group | None:
     """None for channels that must stay: outputs, and what is not understood."""
-    root = found[0].dep.target.module
+    root = found[0].node.module
     members: list[Member] = []
     blocks, exact = 1, True
     for item in found:
-        node, layer = item.dep.target, item.dep.target.module
-        is_output = graph.is_out_channel_pruning_fn(item.dep.handler)
+        node, layer = item.node, item.node.module
+        is_output = graph.is_out_channel_pruning_fn(item.handler)
         known = graph._param_to_name if isinstance(layer, nn.Parameter) else names
         name = known.get(layer)
         ends = not node.outputs and is_output
@@ -142,13 +144,13 @@ def _group(graph: Any, found: Any, names: dict[Any, str], inner: set[str]) -> Gr
             return None
         if name is None:
             continue  # an operation without weights
-        if (f"{name}:{'out' if is_output else 'in'}") in inner or None in item.root_idxs:
+        if (f"{name}:{'out' if is_output else 'in'}") in inner or None in item.roots:
             return None
         blocks = lcm(blocks, _blocks(layer, node.type))
         exact = exact and node.type not in (_OPS.LN, _OPS.GN)
         places = _places(node, layer, name, is_output)
-        members += _members(places, item.idxs, item.root_idxs)
-    channels = len(found[0].idxs)
+        members += _members(places, item.indices, item.roots)
+    channels = len(found[0].indices)
     if not members or channels % blocks or channels < 2 * blocks:
         return None
     units = torch.arange(channels).reshape(blocks, -1).T.contiguous()
@@ -207,7 +209,9 @@ def _places(node: Any, layer: Any, name: str, is_output: bool) -> Iterator[_Plac
         yield _Place(f"{name}.bias", 0, len(layer.bias), "other")
 
 
-def _members(places: Iterator[_Place], indices: list[int], roots: list[int]) -> Iterator[Member]:
+def _members(
+    places: Iterator[_Place], indices: Sequence[int], roots: Sequence[int | None]
+) -> Iterator[Member]:
     at, root = torch.tensor(indices), torch.tensor(roots)
     for place in places:
         # A grouped convolution has the columns of one block, which stand for all blocks.
