@@ -155,7 +155,7 @@ def _without_softmax(graph: Any) -> tuple[str, ...]:
     if len(last) != 1 or last[0].op_type != "Softmax" or last[0].domain not in ("", "ai.onnx"):
         return ()
     (softmax,) = last
-    if len(softmax.input) != 1:
+    if len(softmax.input) != 1 or not _is_over_classes(softmax, graph.output[0]):
         return ()
     made = [n for n in graph.node if softmax.input[0] in n.output]
     used = sum(softmax.output[0] in n.input for n in graph.node)
@@ -164,6 +164,12 @@ def _without_softmax(graph: Any) -> tuple[str, ...]:
     graph.output[0].name = softmax.input[0]
     graph.node.remove(softmax)
     return ("the softmax at the end was taken off: models answer with logits here",)
+
+
+def _is_over_classes(softmax: Any, output: Any) -> bool:
+    """Over the last axis: −1 (the default since opset 13), or 1 (the default before) of two."""
+    axis = next((a.i for a in softmax.attribute if a.name == "axis"), -1)
+    return axis == -1 or (axis == 1 and len(output.type.tensor_type.shape.dim) == 2)
 
 
 def _input(model: Any) -> Any:

@@ -121,6 +121,17 @@ def test_a_softmax_at_the_end_is_taken_off(module: nn.Module, tmp_path: Path) ->
     assert "softmax" in notes[0]
 
 
+@pytest.mark.parametrize(("axis", "taken_off"), [(-1, True), (1, True), (0, False), (-2, False)])
+def test_only_a_softmax_over_the_classes_is_taken_off(
+    tmp_path: Path, axis: int, taken_off: bool
+) -> None:
+    nodes = [_mean(), helper.make_node("Softmax", ["m"], ["y"], axis=axis)]
+    upload = read_onnx(_graph(nodes, tmp_path / "model.onnx"))
+    graph = onnx.load_model_from_string(upload.content).graph
+    assert [node.op_type for node in graph.node] == ["ReduceMean", *["Softmax"] * (not taken_off)]
+    assert bool(upload.notes) == taken_off
+
+
 def test_sides_that_are_open_come_from_the_request(tmp_path: Path) -> None:
     path = _graph(
         [helper.make_node("ReduceMean", ["x"], ["y"], axes=[2, 3], keepdims=0)],
