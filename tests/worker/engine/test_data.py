@@ -127,6 +127,14 @@ def test_a_wrong_npz_is_refused_in_words(
         read_npz(tmp_path / "d.npz")
 
 
+def test_an_array_of_an_unknown_name_is_refused_with_those_that_are_taken(tmp_path: Path) -> None:
+    given = arrays(valid_x=np.zeros((4, 6, 5, 3), np.uint8), valid_y=np.arange(4))
+    np.savez(tmp_path / "d.npz", **given)
+    with pytest.raises(InvalidDataset, match="unknown arrays: valid_x, valid_y") as refused:
+        read_npz(tmp_path / "d.npz")
+    assert "x_val" in str(refused.value.hint)
+
+
 def test_an_npz_header_that_promises_more_than_there_is_takes_no_memory(tmp_path: Path) -> None:
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(

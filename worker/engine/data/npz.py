@@ -14,6 +14,7 @@ from torch import Tensor
 from worker.engine.data.canonical import assemble
 from worker.engine.data.split import VALIDATION_SHARE, Data
 from worker.engine.errors import InvalidDataset
+from worker.engine.shown import shown
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
@@ -35,13 +36,18 @@ _NAMES: Final = {
     for prefix in prefixes
     for join in ("_",)
 }
+_HINT: Final = (
+    "Name the arrays x_train, y_train, x_test, y_test and, if you have one, x_validation, "
+    "y_validation (or x_val, x_valid); X and Y may be large."
+)
 
 
 def read_npz(path: Path, validation_share: float = VALIDATION_SHARE, seed: int = 0) -> Data:
     """Read x_train, y_train, x_test, y_test and optionally x_validation (x_val), y_validation.
 
     Images may be NHW, NHWC or NCHW in uint8; float32 and float64 arrays are taken as float32.
-    Labels are integers from 0. Validation is cut from train if absent. Raises `InvalidDataset`.
+    Labels are integers from 0. Validation is cut from train if absent.
+    Raises `InvalidDataset`, also for an array of another name.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -58,14 +64,14 @@ def _members(archive: zipfile.ZipFile) -> list[tuple[str, zipfile.ZipInfo]]:
         raise InvalidDataset(f"{len(infos)} arrays are more than the {_MAX_MEMBERS} allowed")
     named = [(info.filename.removesuffix(".npy"), info) for info in infos]
     known = [(key, info) for key, info in named if key in _NAMES]
+    unknown = sorted(key for key, _ in named if key not in _NAMES)
+    if not known:
+        raise InvalidDataset(f"no known array among {shown(unknown) or 'none'}", hint=_HINT)
+    if unknown:  # `valid_x` left out would mean that validation is cut from train
+        raise InvalidDataset(f"unknown arrays: {shown(unknown)}", hint=_HINT)
     targets = [_NAMES[key] for key, _ in known]
     if len(set(targets)) != len(targets):
         raise InvalidDataset("an array is there twice")
-    if not known:
-        raise InvalidDataset(
-            f"no known array among {', '.join(sorted(key for key, _ in named)) or 'none'}"[:200],
-            hint="Name the arrays x_train, y_train, x_test and y_test.",
-        )
     total = sum(info.file_size for _, info in known)
     if total > MAX_BYTES:
         raise InvalidDataset(f"{total} bytes are more than the {MAX_BYTES} allowed")
