@@ -20,6 +20,7 @@ from worker.engine.seeds import generator
 
 # Between two implementations of float32 convolutions; relative to the largest logit.
 _TOLERANCE: Final = 1e-3
+_GRAPH_ADVICE: Final = "Ask for runtimes ['onnxruntime']."
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ def eager(
     precision: Precision = "fp32",
 ) -> Runner:
     """PyTorch as it is. `threads` is set for the whole process."""
+    if is_graph(read_config(folder)):
+        raise NotExportable("a runtime graph runs in ONNX Runtime only", _GRAPH_ADVICE)
     torch.set_num_threads(threads)
     loaded = load_folder(folder)
     inputs = _inputs(loaded.config, batch_size)
