@@ -38,7 +38,7 @@ _NAMES: Final = {
 }
 _HINT: Final = (
     "Name the arrays x_train, y_train, x_test, y_test and, if you have one, x_validation, "
-    "y_validation (or x_val, x_valid); X and Y may be large."
+    "y_validation (or x_val, x_valid); X_train and Y_train are the same."
 )
 
 
