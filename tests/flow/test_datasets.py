@@ -111,7 +111,7 @@ def test_a_folder_of_images_is_pushed_from_the_command_line_and_looked_at(
         main(["datasets", "push", str(tmp_path / "pets")])
     said = capsys.readouterr().out
     assert ended.value.code == 0
-    assert "1 images could not be read" in said
+    assert "Unreadable images left out: 1" in said
     assert "broken.png" in said
     dataset = client.datasets.get(said.split()[0])
     assert dataset.data.name == "pets"
