@@ -1,10 +1,11 @@
 """Whether anybody alive can build an architecture that a request names."""
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 from sqlalchemy.orm import Session
 
-from service.contract.catalog import family_of, requirement_of, unknown_architecture
+from service.contract.catalog import FAMILIES, family_of, requirement_of, unknown_architecture
 from service.contract.system import WorkerCapabilities
 from service.errors import Invalid
 from service.store.jobs import JobStore
@@ -18,13 +19,18 @@ def check(
     """Raises Invalid for a name or an option that the workers who have the family do not know.
 
     `pointer` is to the object that has the fields `architecture` and `options`. A family that
-    none of them has is no error: its worker may come yet, and the job says what it waits for.
+    none of them has is no error, unless it looks like a misspelt one: its worker may come yet, and
+    the job says what it waits for.
     """
     family = family_of(name)
     if family is None:
         return  # it is built in, and the contract has checked it
     known = _options_by_name(session, alive_s, family)
     if not known:
+        near = [] if family in FAMILIES else get_close_matches(family, FAMILIES, cutoff=0.75)
+        if near:
+            said = f"unknown architecture '{name}'; did you mean {near[0]}/…?"
+            raise Invalid.at(f"{pointer}/architecture", said)
         return
     if name not in known:
         said = unknown_architecture(name, sorted(known)).message()

@@ -21,6 +21,14 @@ def test_a_wrong_name_is_refused_with_the_nearest_that_workers_know(service: Ser
     assert "did you mean timm/resnet18" in answer.json()["errors"][0]["detail"]
 
 
+def test_a_misspelt_family_is_refused_and_a_stranger_is_not(service: Service) -> None:
+    service.add_worker(resnet18=[])
+    answer = service.http.post("/v1/jobs", json=train("tim/resnet18"))
+    assert answer.status_code == 422
+    assert "did you mean timm/…?" in answer.json()["errors"][0]["detail"]
+    assert service.http.post("/v1/jobs", json=train("acme/tinyformer")).is_success
+
+
 def test_an_option_is_refused_with_those_that_the_architecture_takes(service: Service) -> None:
     service.add_worker(resnet18=["drop_path_rate", "drop_rate"])
     answer = service.http.post("/v1/jobs", json=train("timm/resnet18", depth=3))
