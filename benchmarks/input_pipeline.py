@@ -6,7 +6,6 @@ memory and applies torchvision's v2 transforms to each image, with no worker and
 the better one counts. Both take turns; a ratio is that of one round.
 """
 
-import importlib.util
 import os
 import statistics
 import tempfile
@@ -24,7 +23,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from benchmarks.figures import Options, Report, bench_data
+from benchmarks import real_data
+from benchmarks.figures import Options, Report
 from worker.engine.data.augment import Augmentation
 from worker.engine.data.batches import Batches, Normalizer
 from worker.engine.data.canonical import load_data, save_data
@@ -164,16 +164,8 @@ def _rate(batches: Iterable[Tensor]) -> float:
 
 
 def _data() -> tuple[Data, str]:
-    reader = bench_data() / "read.py"
-    if reader.exists():
-        spec = importlib.util.spec_from_file_location("read", reader)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        x_train, y_train, x_test, y_test = (torch.from_numpy(part) for part in module.cifar10())
-        train = Split(x_train.permute(0, 3, 1, 2).contiguous(), y_train)
-        test = Split(x_test.permute(0, 3, 1, 2).contiguous(), y_test)
+    if real_data.there():
+        train, test = real_data.cifar10()
         return Data.of(train, test, test), "CIFAR-10"
     x = torch.randint(0, 256, (50_000, 3, 32, 32), dtype=torch.uint8)
     train = Split(x, torch.arange(len(x)) % 10)

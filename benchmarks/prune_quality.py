@@ -6,7 +6,6 @@ cosine, flip-and-crop, the original as teacher. `quick` takes a few epochs of ea
 """
 
 import copy
-import importlib.util
 import sys
 import time
 from dataclasses import dataclass
@@ -15,10 +14,10 @@ from typing import Final
 import torch
 from torch import nn
 
-from benchmarks.figures import Options, Report, bench_data
+from benchmarks import real_data
+from benchmarks.figures import Options, Report
+from benchmarks.real_data import IMAGE, MEAN, STD
 from worker.engine.data.split import Data, Split, cut
-from worker.engine.models.config import ModelConfig
-from worker.engine.models.folder import build, load_weights
 from worker.engine.prune import adaptive
 from worker.engine.prune.cuts import apply_cuts
 from worker.engine.prune.importance import importance
@@ -29,8 +28,6 @@ from worker.engine.prune.repair import Mentor, finetune
 from worker.engine.prune.structured import Amount, Plan, Traced, choose, trace
 from worker.engine.train.evaluate import evaluate
 
-_MEAN: Final = (0.485, 0.456, 0.406)
-_STD: Final = (0.229, 0.224, 0.225)
 _CPU: Final = torch.device("cpu")
 _EPOCHS: Final = {"quick": (5, 5, 8), "full": (20, 20, 20)}
 _SPARSITY: Final = 0.691
@@ -47,20 +44,20 @@ class _Bench:
 
     def accuracy(self, module: nn.Module, split: Split) -> float:
         """In percent."""
-        return 100 * evaluate(module, split, _MEAN, _STD, device=_CPU).accuracy
+        return 100 * evaluate(module, split, MEAN, STD, device=_CPU).accuracy
 
     def repair(self, name: str, pruned: Pruned, epochs: int, target: float) -> None:
         """Tell of every stage, and judge the last."""
         self.report.told(f"{name}: as cut", self.accuracy(pruned.module, self.data.test), "%")
-        recalibrate(pruned.module, self.data.train, _MEAN, _STD, device=_CPU, seed=self.seed)
+        recalibrate(pruned.module, self.data.train, MEAN, STD, device=_CPU, seed=self.seed)
         self.report.told(f"{name}: recalibrated", self.accuracy(pruned.module, self.data.test), "%")
         start = time.perf_counter()
         finetune(
             pruned,
             Mentor(copy.deepcopy(self.original)),
             self.data,
-            mean=_MEAN,
-            std=_STD,
+            mean=MEAN,
+            std=STD,
             epochs=epochs,
             optimizer="sgd",
             learning_rate=0.02,
@@ -81,10 +78,10 @@ class _Bench:
 def run(options: Options) -> Report:
     """Needs the machine for itself: an epoch takes a minute on two cores."""
     report = Report()
-    if not (bench_data() / "read.py").exists():
-        report.skip("all", "there is no data in MODELPRESS_BENCH_DATA")
+    if not real_data.there():
+        report.skip("all", real_data.MISSING)
         return report
-    bench = _Bench(report, _cifar10(), _resnet20(), options.seed)
+    bench = _Bench(report, _cifar10(), real_data.resnet20(), options.seed)
     report.told("ResNet-20 as published", bench.accuracy(bench.original, bench.data.test), "%")
     unstructured, light, heavy = _EPOCHS[options.budget]
     traced, curves, scores = _scanned(bench)
@@ -115,11 +112,11 @@ def _zeros(bench: _Bench, epochs: int) -> None:
 def _scanned(
     bench: _Bench,
 ) -> tuple[Traced, tuple[adaptive.Sensitivity, ...], tuple[torch.Tensor, ...]]:
-    traced = trace(bench.original, (3, 32, 32))
+    traced = trace(bench.original, IMAGE)
     scores = importance(bench.original, traced.groups, "magnitude")
     start = time.perf_counter()
     curves = adaptive.scan(
-        bench.original, traced, scores, bench.data.validation, mean=_MEAN, std=_STD, device=_CPU
+        bench.original, traced, scores, bench.data.validation, mean=MEAN, std=STD, device=_CPU
     )
     bench.report.told("sensitivity scan", time.perf_counter() - start, "s")
     return traced, curves, scores
@@ -150,7 +147,7 @@ def _allocations(
         bench.report.told(f"{name} ÷ 2: MACs before ÷ after", traced.macs / plan.macs, "×")
         told = bench.accuracy(module, bench.data.test)
         bench.report.told(f"{name} ÷ 2: as cut", told, "%")
-        recalibrate(module, bench.data.train, _MEAN, _STD, device=_CPU, seed=bench.seed)
+        recalibrate(module, bench.data.train, MEAN, STD, device=_CPU, seed=bench.seed)
         reached[name] = bench.accuracy(module, bench.data.test)
         bench.report.told(f"{name} ÷ 2: recalibrated", reached[name], "%")
     gained = reached["adaptive"] - reached["uniform"]
@@ -168,21 +165,7 @@ def _uniform(traced: Traced, scores: tuple[torch.Tensor, ...]) -> Plan:
     raise AssertionError("three quarters of the channels hold more than half of the MACs")
 
 
-def _resnet20() -> nn.Module:
-    config = ModelConfig("cifar_resnet20", 10, (3, 32, 32), _MEAN, _STD)
-    module = build(config)
-    load_weights(module, bench_data() / "cifar_resnet20.safetensors")
-    return module.eval()
-
-
 def _cifar10() -> Data:
-    spec = importlib.util.spec_from_file_location("read", bench_data() / "read.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    x_train, y_train, x_test, y_test = (torch.from_numpy(part) for part in module.cifar10())
-    everything = Split(x_train.permute(0, 3, 1, 2).contiguous(), y_train)
+    everything, test = real_data.cifar10()
     train, validation = cut(everything, 0.1, seed=0)
-    test = Split(x_test.permute(0, 3, 1, 2).contiguous(), y_test)
     return Data.of(train, validation, test)

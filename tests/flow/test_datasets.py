@@ -1,17 +1,15 @@
 """The same pictures in every format that people keep them in, through the real service."""
 
-import importlib.util
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks import real_data
 from modelpress import Client
 from service.cli.main import main
 from service.client import Invalid
@@ -21,7 +19,6 @@ from tests.waiting import wait_until
 from tests.worker.engine.image_files import encoded, parquet, zipped
 from worker.engine.data.builtin import digits
 
-DATA = Path(os.environ.get("MODELPRESS_BENCH_DATA", Path(__file__).parents[2] / "../shared/data"))
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 COUNTS = {"train": 20, "validation": 4, "test": 6}
 
@@ -46,16 +43,8 @@ class Pictures:
 
 def cifar10_or_digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Natural images where they are at hand, else handwritten digits."""
-    if not (DATA / "cifar10_webp.zip").exists():
-        split = digits().train
-        return split.x.permute(0, 2, 3, 1).numpy(), split.y.numpy()
-    spec = importlib.util.spec_from_file_location("read", DATA / "read.py")
-    assert spec is not None
-    assert spec.loader is not None
-    reader: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(reader)
-    _, _, x, y = reader.cifar10()
-    return x, y
+    split = real_data.cifar10()[1] if real_data.there() else digits().train
+    return split.x.permute(0, 2, 3, 1).numpy(), split.y.numpy()
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from safetensors.torch import save_file
 
+from benchmarks import real_data
 from modelpress import Client
 from service.contract.benchmark import BenchmarkResult
 from tests.waiting import wait_until
@@ -124,16 +125,9 @@ def test_a_large_dataset_holds_up_no_small_model(client: Client, tmp_path: Path)
 )
 def test_a_public_resnet20_scores_what_its_authors_say(client: Client, tmp_path: Path) -> None:
     """91.73 % of CIFAR-10's 10,000 test images, through upload, intake and a benchmark job."""
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location("read", DATA / "read.py")
-    assert spec is not None
-    assert spec.loader is not None
-    reader = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(reader)
-    x_train, y_train, x_test, y_test = reader.cifar10()
+    train, test = real_data.cifar10()
     path = tmp_path / "cifar10.npz"
-    np.savez(path, x_train=x_train[:500], y_train=y_train[:500], x_test=x_test, y_test=y_test)
+    np.savez(path, x_train=train.x[:500], y_train=train.y[:500], x_test=test.x, y_test=test.y)
     dataset = client.datasets.register(path)
     model = client.models.register(
         DATA / "cifar_resnet20.safetensors",
