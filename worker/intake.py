@@ -87,18 +87,14 @@ class Intake:
             return False
         # Behind its prefix an id is a time.
         model_first = dataset_id is None or (model_id is not None and model_id[4:] < dataset_id[4:])
-        lease_s = self.settings.lease_s
-        if model_first:
-            with self.database.transaction() as session:
-                model = ModelStore(session).claim_check(self.worker_id, lease_s, largest_bytes)
-            if model is not None:
-                self._check_model(model)
-            return model is not None
+        store = ModelStore if model_first else DatasetStore
         with self.database.transaction() as session:
-            dataset = DatasetStore(session).claim_check(self.worker_id, lease_s, largest_bytes)
-        if dataset is not None:
-            self._check_dataset(dataset)
-        return dataset is not None
+            row = store(session).claim_check(self.worker_id, self.settings.lease_s, largest_bytes)
+        if isinstance(row, ModelRow):
+            self._check_model(row)
+        elif row is not None:
+            self._check_dataset(row)
+        return row is not None
 
     def _check_model(self, row: ModelRow) -> None:
         order = ModelCheckOrder(

@@ -133,7 +133,6 @@ class Normalizer:
 
     scale: Tensor
     shift: Tensor
-    is_bytes: bool
 
     @classmethod
     def of(
@@ -148,7 +147,7 @@ class Normalizer:
         mean_C = torch.tensor(mean, dtype=torch.float64)
         std_C = torch.tensor(std, dtype=torch.float64)
         scale_C = 1 / (std_C * 255) if is_bytes else 1 / std_C
-        return cls(_spread(scale_C, like, device), _spread(-mean_C / std_C, like, device), is_bytes)
+        return cls(_spread(scale_C, like, device), _spread(-mean_C / std_C, like, device))
 
     def __call__(self, x: Tensor) -> Tensor:
         layout = torch.channels_last if x.ndim == 4 else torch.contiguous_format
