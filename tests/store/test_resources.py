@@ -72,8 +72,8 @@ def test_a_check_is_one_workers_until_its_lease_ends(jobs: Jobs) -> None:
 
 def test_a_project_with_many_uploads_keeps_no_other_waiting(jobs: Jobs) -> None:
     # Ids of one millisecond come in any order.
-    many = sorted((model(source_sha256=SHA["c"]) for _ in range(3)), key=lambda one: one.id)
-    later = model(source_sha256=SHA["d"])
+    uploads = (model(source_sha256=SHA["c"]) for _ in range(4))
+    *many, later = sorted(uploads, key=lambda one: one.id)
     with jobs.database.transaction() as session:
         models = ModelStore(session)
         for upload in many:
