@@ -8,9 +8,11 @@ SEED    ?= 0
 MINUTES ?= 2
 BUDGET  ?= quick
 
-# Idle threads of torch sleep instead of spinning: beside other busy processes, as the real worker
-# and its children are in the tests, small operators took ten times as long.
+# Idle threads of torch sleep instead of spinning (worker/tuning.py says why): beside other busy
+# processes, as the real worker and its children are in the tests, small operators took ten times
+# as long.
 export OMP_WAIT_POLICY ?= passive
+export GOMP_SPINCOUNT ?= 1000
 
 .PHONY: help demo test test-long check format bench clean
 

@@ -5,11 +5,13 @@ The last line of output is one JSON object; see `benchmarks.figures`.
 
 import argparse
 import importlib
+import os
 import pkgutil
 import sys
 
 import benchmarks
 from benchmarks.figures import Options
+from worker.tuning import is_tuned, tune
 
 _HELPERS = {"__main__", "direct", "figures", "real_data", "stack"}
 
@@ -21,7 +23,11 @@ def names() -> list[str]:
 
 
 def main() -> int:
-    """List, or run one."""
+    """List, or run one, in an environment like that of an engine child."""
+    if not is_tuned():
+        tune(os.environ)
+        # The new process reads it at its start.
+        os.execv(sys.executable, [sys.executable, "-m", "benchmarks", *sys.argv[1:]])
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("name", nargs="?", choices=names())
     parser.add_argument("--seed", type=int, default=0)

@@ -10,7 +10,6 @@ it was stopped; delete the file to measure anew.
 
 import hashlib
 import json
-import os
 import statistics
 import time
 from collections.abc import Iterable, Sequence
@@ -18,9 +17,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, get_args
-
-# As in an engine child; OpenMP reads it once, when torch is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
 from scipy.stats import t as students_t

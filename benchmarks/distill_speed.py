@@ -7,14 +7,10 @@ in one process; a ratio is that of one round, its figure the median of the round
 as jobs report it, over whole steps with their data and sums; neither counts validation.
 """
 
-import os
 import statistics
 import time
 from collections.abc import Callable
 from typing import Final
-
-# As in an engine child; OpenMP reads it once, when torch is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
 from torch.nn import functional as F

@@ -6,7 +6,6 @@ memory and applies torchvision's v2 transforms to each image, with no worker and
 the better one counts. Both take turns; a ratio is that of one round.
 """
 
-import os
 import statistics
 import tempfile
 import time
@@ -14,9 +13,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-
-# As in an engine child; OpenMP reads it once, when torch is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import torch
 from torch import Tensor

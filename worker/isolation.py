@@ -65,7 +65,7 @@ _ALLOWED = frozenset(
         "PYTORCH_CUDA_ALLOC_CONF",
     }
 )
-_ALLOWED_PREFIXES = ("OMP_", "MKL_", "OPENBLAS_", "KMP_", "GOMP_")
+_ALLOWED_PREFIXES = ("OMP_", "MKL_", "OPENBLAS_", "KMP_", "GOMP_", "MALLOC_")
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from worker.forkserver import (
     decode_report,
 )
 from worker.isolation import Kind, Limits, allowed_environment
+from worker.tuning import tune
 
 _SEND_TIMEOUT_S = 5.0  # a child that reads nothing for so long is hung
 _ANSWER_TIMEOUT_S = 30.0  # a fork takes 20 ms; on a machine that swaps, seconds
@@ -211,8 +212,5 @@ def _environment(scratch_root: Path) -> dict[str, str]:
     environment = allowed_environment(os.environ)
     environment["PYTHONPATH"] = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
     environment["HOME"] = environment["TMPDIR"] = str(scratch_root)
-    # OpenMP's threads spin while they wait for each other. On a machine that does anything else
-    # beside, the one that spins keeps the one it waits for from its core: training was 5 to 20
-    # times slower beside two busy processes. An operator's own setting stays.
-    environment.setdefault("OMP_WAIT_POLICY", "passive")
+    tune(environment)
     return environment

@@ -21,7 +21,6 @@ class Cnn(nn.Module):
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 assert module.bias is not None
-                assert module.bias is not None
                 nn.init.zeros_(module.bias)
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
