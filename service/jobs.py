@@ -33,6 +33,9 @@ class Shape:
     trainable: bool = True
 
 
+_NO_DATA = Shape(None, None)
+
+
 @dataclass(frozen=True)
 class Reference:
     """Something that a spec names, and where it names it."""
@@ -57,11 +60,11 @@ def references_of(spec: JobSpec) -> list[Reference]:
             ]
             if isinstance(spec.student, str):
                 found.append(Reference("#/student", spec.student))
-        case "prune":
+        case "prune" | "export":
             found.append(Reference("#/model", spec.model))
         case "benchmark":
             found += [Reference(f"#/models/{i}", ref) for i, ref in enumerate(spec.models)]
-    if spec.dataset not in BUILTIN_DATASETS:
+    if spec.dataset is not None and spec.dataset not in BUILTIN_DATASETS:
         found.append(Reference("#/dataset", spec.dataset))
     return found
 
@@ -77,7 +80,7 @@ def requirements_of(spec: JobSpec) -> tuple[str, ...]:
         case "distill":
             fresh = [spec.student]
             tokens += [f"loss:{loss.name}" for loss in spec.losses]
-        case "prune":
+        case "prune" | "export":
             fresh = []
         case "benchmark":
             fresh = []
@@ -91,7 +94,9 @@ def check(session: Session, spec: JobSpec, project: str, alive_s: float) -> None
 
     Workers are asked what they know if they were heard of within `alive_s` seconds.
     """
-    data = _dataset_shape(session, spec.dataset, project)
+    data = _NO_DATA
+    if spec.dataset is not None:
+        data = _dataset_shape(session, spec.dataset, project)
     shapes = {
         reference.pointer: _model_shape(session, reference, project, _DEPTH)
         for reference in references_of(spec)
@@ -103,6 +108,8 @@ def check(session: Session, spec: JobSpec, project: str, alive_s: float) -> None
             architectures.check(session, alive_s, f"#/{field}", fresh.architecture, fresh.options)
             shapes[f"#/{field}"] = _fresh_shape(fresh, data)
     for pointer, shape in shapes.items():
+        if spec.kind != "export":
+            _check_trainable(pointer, shape)
         _check_against_data(pointer, shape, data)
     teacher, student = shapes.get("#/teacher"), shapes.get("#/student")
     if teacher and student and _differ(teacher.classes, student.classes):
@@ -201,7 +208,7 @@ def _model_shape(session: Session, reference: Reference, project: str, depth: in
 def _job_shape(session: Session, reference: Reference, job: JobRow, depth: int) -> Shape:
     """The shape of the model that a job will make, derived from its spec."""
     spec = SPECS.validate_python(job.spec)
-    if spec.kind == "benchmark" or spec.dry_run:
+    if spec.kind == "benchmark" or spec.kind == "export" or spec.dry_run:
         raise Invalid.at(reference.pointer, f"{job.id} makes no model", "unusable_reference")
     if job.status in TERMINAL and job.status != "succeeded":
         raise Invalid.at(reference.pointer, f"{job.id} {job.status}", "unusable_reference")
@@ -239,9 +246,12 @@ def _check_not_graphs(shapes: Mapping[str, Shape]) -> None:
             )
 
 
-def _check_against_data(pointer: str, shape: Shape, data: Shape) -> None:
+def _check_trainable(pointer: str, shape: Shape) -> None:
     if not shape.trainable and pointer in ("#/model", "#/student"):
         raise Invalid.at(pointer, "a runtime graph cannot be trained", "not_trainable")
+
+
+def _check_against_data(pointer: str, shape: Shape, data: Shape) -> None:
     if _differ(shape.input_size, data.input_size):
         raise Invalid.at(
             pointer,

@@ -61,7 +61,7 @@ class ProducedFile(Contract):
     """A file for the list of artifacts; `path` is within the child's folder."""
 
     name: str
-    kind: Literal["report", "figure", "teacher_logits"]
+    kind: Literal["report", "figure", "teacher_logits", "export"]
     media_type: str
     path: RelativePath
 

@@ -59,7 +59,7 @@ def model_references(spec: JobSpec) -> Iterator[str]:
             yield from teachers
             if isinstance(spec.student, str) and spec.student not in teachers:
                 yield spec.student
-        case "prune":
+        case "prune" | "export":
             yield spec.model
         case "benchmark":
             yield from spec.models
@@ -98,7 +98,7 @@ def _model(
 def _datasets(
     project: str, spec: JobSpec, folder: Path, database: Database, blobs: BlobStore
 ) -> dict[str, str]:
-    if spec.dataset in BUILTIN_DATASETS:
+    if spec.dataset is None or spec.dataset in BUILTIN_DATASETS:
         return {}
     path = f"{_INPUTS}/data.safetensors"
     try:

@@ -11,14 +11,21 @@ from service.api.deps import After, Limit, Reader, ServicesDep, Writer, problems
 from service.api.prefer import settled, wait_seconds
 from service.api.resources import name_of, uploaded
 from service.api.schemas import model_read, page
-from service.contract.models import LineageRead, ModelCreate, ModelRead, SourceFormat
+from service.contract.models import (
+    EXPORT_SUFFIXES,
+    LineageRead,
+    ModelCreate,
+    ModelRead,
+    SourceFormat,
+)
 from service.contract.wire import Page
 from service.errors import Clash, Invalid, Missing
 from service.folder_zip import FolderZip
 from service.peek import format_of
 from service.services import Services
+from service.store.artifacts import ArtifactStore
 from service.store.models import ModelStore
-from service.store.tables import ModelRow
+from service.store.tables import ArtifactRow, ModelRow
 from service.store.values import ModelFile, NewModel
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
@@ -26,15 +33,8 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 ContentFormat = Literal[
     "folder", "safetensors", "sparse", "onnx", "pt2", "openvino", "executorch", "tensorrt"
 ]
-_FILE_OF: Final[dict[str, str]] = {
-    "safetensors": "model.safetensors",
-    "sparse": "model.sparse.safetensors",
-    "onnx": "model.onnx",
-    "pt2": "model.pt2",
-    "openvino": "model.openvino.zip",
-    "executorch": "model.pte",
-    "tensorrt": "model.engine",
-}
+_SUFFIXES: Final = {**EXPORT_SUFFIXES, "sparse": ".sparse.safetensors"}
+_MEDIA_TYPE: Final = "application/octet-stream"
 
 
 @router.post(
@@ -184,7 +184,8 @@ def get_model_content(
         ContentFormat, Query(description="`folder`: a zip of config.json, weights, README.md.")
     ] = "folder",
 ) -> Response:
-    """`modelpress.load` takes the folder."""
+    """`modelpress.load` takes the folder. Other formats are there once a job has exported them;
+    the newest counts."""
     with services.database.read() as session:
         row = ModelStore(session).get(model_id, caller.project)
         files = ModelStore(session).files(model_id)
@@ -213,13 +214,28 @@ def _one_file(
     files: tuple[ModelFile, ...],
     wanted: ContentFormat,
 ) -> Response:
-    there = {file.name: file for file in files}
-    file = there.get(_FILE_OF[wanted])
+    file = _files(services, row, files, (wanted,)).get(wanted)
     if file is None:
-        formats = ["folder", *(name for name, path in _FILE_OF.items() if path in there)]
+        formats = ["folder", *_files(services, row, files, tuple(_SUFFIXES))]
         raise Missing(
             f"{row.id} has no {wanted}; there is {', '.join(formats)}", code="format_not_available"
         )
-    media_type = "application/octet-stream"
-    filename = f"{row.name}{file.name.removeprefix('model')}"
-    return serve_blob(request, services.blobs, file.sha256, file.bytes, media_type, filename)
+    filename = f"{row.name}{_SUFFIXES[wanted]}"
+    return serve_blob(request, services.blobs, file.sha256, file.bytes, _MEDIA_TYPE, filename)
+
+
+def _files(
+    services: Services, row: ModelRow, files: tuple[ModelFile, ...], formats: tuple[str, ...]
+) -> dict[str, ModelFile | ArtifactRow]:
+    """Those of the formats that there are: in the model's folder, or exported by a job."""
+    there = {file.name: file for file in files}
+    found: dict[str, ModelFile | ArtifactRow] = {}
+    with services.database.read() as session:
+        artifacts = ArtifactStore(session)
+        for name in formats:
+            own = there.get(f"model{_SUFFIXES[name]}")
+            exported = f"{row.id}{_SUFFIXES[name]}"
+            file = own or artifacts.newest(row.project, "export", exported)
+            if file is not None:
+                found[name] = file
+    return found

@@ -3,7 +3,6 @@
 import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self, Unpack
 
@@ -15,6 +14,7 @@ from service.client.errors import UnexpectedAnswer, error_of
 from service.client.events import Event, all_events
 from service.client.http import Http, read_as
 from service.client.jobs import Job, Jobs
+from service.client.keys import Keys
 from service.client.models import Models
 from service.client.references import (
     DatasetLike,
@@ -32,11 +32,12 @@ from service.client.references import (
 from service.client.retry import Retry
 from service.client.upload import Files
 from service.contract.benchmark import Runtime
+from service.contract.export import ExportFormat
 from service.contract.losses import AnyLoss
 from service.contract.specs import JobSpec
 from service.contract.system import CapabilitiesRead, QueueRead, Ready, WorkerRead
 from service.contract.training import TrainingSpec
-from service.contract.wire import JobRead, KeyCreated, KeyRead, Page, Scope, Validated
+from service.contract.wire import JobRead, Page, Validated
 
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
 _UNAVAILABLE: Final = 503
@@ -153,6 +154,25 @@ class Client:
             }
         )
 
+    def export(
+        self,
+        model: ModelLike,
+        formats: Sequence[ExportFormat] = ("onnx",),
+        dataset: DatasetLike | None = None,
+        **options: Unpack[JobOptions],
+    ) -> Job:
+        """Write a model in other formats, each compared with it on the validation split of
+        `dataset`, else on random inputs. `Model.download(path, format=…)` fetches one."""
+        return self.submit(
+            _spec(
+                "export",
+                options,
+                model=model_reference(model),
+                formats=list(formats),
+                dataset=None if dataset is None else dataset_reference(dataset),
+            )
+        )
+
     def benchmark(
         self,
         models: Sequence[ModelLike],
@@ -244,39 +264,6 @@ class Client:
     def is_ready(self) -> bool:
         """Whether the service can take jobs; raises as `health` does."""
         return self.health().status != "unavailable"
-
-
-class Keys:
-    """API keys; managing them takes the scope `admin`."""
-
-    def __init__(self, http: Http) -> None:
-        self._http = http
-
-    def create(
-        self,
-        *,
-        name: str | None = None,
-        project: str | None = None,
-        scopes: Sequence[Scope] | None = None,
-        expires_at: datetime | None = None,
-    ) -> KeyCreated:
-        """A new key. Its secret is in this answer and nowhere else."""
-        asked = {
-            "name": name,
-            "project": project,
-            "scopes": None if scopes is None else list(scopes),
-            "expires_at": None if expires_at is None else expires_at.isoformat(),
-        }
-        given = {field: value for field, value in asked.items() if value is not None}
-        return read_as(KeyCreated, self._http.request("POST", "/v1/keys", json=given))
-
-    def list(self) -> Iterator[KeyRead]:
-        """Keys, newest first, without their secrets."""
-        return self._http.pages(Page[KeyRead], "/v1/keys")
-
-    def revoke(self, key_id: str) -> None:
-        """End a key at once."""
-        self._http.request("DELETE", f"/v1/keys/{key_id}")
 
 
 def _spec(kind: str, options: JobOptions, **fields: object) -> dict[str, Any]:

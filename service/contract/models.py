@@ -26,6 +26,15 @@ SourceFormat = Literal["safetensors", "torch", "huggingface", "onnx"]
 Form = Literal["weights", "graph"]
 WEIGHTS_OF_FORM: Final[dict[Form, str]] = {"weights": "model.safetensors", "graph": "model.onnx"}
 """The file of a model's folder whose size and digest are the model's."""
+EXPORT_SUFFIXES: Final[dict[str, str]] = {
+    "safetensors": ".safetensors",
+    "onnx": ".onnx",
+    "pt2": ".pt2",
+    "openvino": ".openvino.zip",
+    "executorch": ".pte",
+    "tensorrt": ".engine",
+}
+"""How the file of an exported format ends; its name begins with the model's id."""
 
 
 class ModelCreate(Contract):

@@ -7,14 +7,15 @@ from pydantic import Field, TypeAdapter
 from service.contract.base import Contract
 from service.contract.benchmark import BenchmarkResult, BenchmarkSpec
 from service.contract.distill import DistillResult, DistillSpec
+from service.contract.export import ExportResult, ExportSpec
 from service.contract.prune import PruneSpec
 from service.contract.prune_result import PruneResult
 from service.contract.train import TrainResult, TrainSpec
 
 JobSpec = Annotated[
-    TrainSpec | DistillSpec | PruneSpec | BenchmarkSpec, Field(discriminator="kind")
+    TrainSpec | DistillSpec | PruneSpec | BenchmarkSpec | ExportSpec, Field(discriminator="kind")
 ]
-JobKind = Literal["train", "distill", "prune", "benchmark"]
+JobKind = Literal["train", "distill", "prune", "benchmark", "export"]
 
 
 class PlannedModel(Contract):
@@ -51,11 +52,13 @@ class PlanResult(Contract):
 
 
 JobResult = Annotated[
-    TrainResult | DistillResult | PruneResult | BenchmarkResult | PlanResult,
+    TrainResult | DistillResult | PruneResult | BenchmarkResult | ExportResult | PlanResult,
     Field(discriminator="kind"),
 ]
 
-SPECS: TypeAdapter[TrainSpec | DistillSpec | PruneSpec | BenchmarkSpec] = TypeAdapter(JobSpec)
-RESULTS: TypeAdapter[TrainResult | DistillResult | PruneResult | BenchmarkResult | PlanResult] = (
-    TypeAdapter(JobResult)
+SPECS: TypeAdapter[TrainSpec | DistillSpec | PruneSpec | BenchmarkSpec | ExportSpec] = TypeAdapter(
+    JobSpec
 )
+RESULTS: TypeAdapter[
+    TrainResult | DistillResult | PruneResult | BenchmarkResult | ExportResult | PlanResult
+] = TypeAdapter(JobResult)

@@ -14,6 +14,7 @@ from service.contract.train import TrainSpec
 from service.reports.benchmark import benchmark_body
 from service.reports.body import Body
 from service.reports.distill import distill_body
+from service.reports.export import export_body
 from service.reports.plan import plan_body
 from service.reports.prune import prune_body
 from service.reports.train import train_body
@@ -67,6 +68,8 @@ def _body(spec: JobSpec, result: JobResult, labels: Sequence[str] | None) -> Bod
         case "benchmark":
             assert isinstance(spec, BenchmarkSpec)
             return benchmark_body(result)
+        case "export":
+            return export_body(result)
         case "plan":
             return plan_body(result)
         case _:
@@ -79,6 +82,7 @@ def _title(result: JobResult, body: Body) -> str:
         "distill": "Distillation",
         "prune": "Pruning",
         "benchmark": "Benchmark",
+        "export": "Export",
     }
     return f"{verbs.get(result.kind, 'Dry run')}: {body.subject}"
 

@@ -35,6 +35,12 @@ def key_figures(result: JobResult) -> dict[str, float]:
             return figures
         case "benchmark":
             return _benchmark(result)
+        case "export":
+            return {
+                "parameters": result.source.parameters,
+                "formats": len(result.exports),
+                "agreement": min(one.parity.agreement for one in result.exports),
+            }
         case "plan":
             return {}
         case _:

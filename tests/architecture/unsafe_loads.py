@@ -30,6 +30,11 @@ FORBIDDEN_METHODS: Final = {
     "extractall": "trusts the names in an archive; copy each checked member",
 }
 
+EXCEPTIONS: Final = {
+    # The parity check of an export: it loads what the same function has just written.
+    ("worker/engine/export/pt2.py", "torch.export.load"),
+}
+
 
 def findings(source: str) -> Iterator[tuple[int, str]]:
     """(line, what is wrong) for each unsafe call or import in Python source."""
@@ -85,7 +90,10 @@ def main() -> int:
         files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
         for file in files:
             for line, what in findings(file.read_text(encoding="utf-8")):
-                sys.stdout.write(f"{file.relative_to(ROOT)}:{line}: {what}\n")
+                name = file.relative_to(ROOT).as_posix()
+                if (name, what.partition(":")[0]) in EXCEPTIONS:
+                    continue
+                sys.stdout.write(f"{name}:{line}: {what}\n")
                 found += 1
     return 1 if found else 0
 

@@ -3,7 +3,7 @@
     EngineError
     ├── InvalidModel        InvalidDataset        InvalidCheckpoint
     ├── IncompatibleModels  IncompatibleDataset
-    ├── NotTrainable        NotExportable         UnsupportedDevice
+    ├── NotTrainable        NotExportable         UnsupportedDevice   RuntimeMissing
     ├── NotPrunable         TargetNotReached
     └── OutOfMemory         Diverged              DiskFull
 
@@ -62,6 +62,10 @@ class TargetNotReached(EngineError):
 
 class NotExportable(EngineError):
     code = "not_exportable"
+
+
+class RuntimeMissing(EngineError):
+    code = "runtime_missing"
 
 
 class UnsupportedDevice(EngineError):

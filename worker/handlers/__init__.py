@@ -11,6 +11,7 @@ from worker.child import ChannelObserver
 from worker.handlers.benchmark import benchmark
 from worker.handlers.common import Job, Outcome
 from worker.handlers.distill import distill
+from worker.handlers.export import export
 from worker.handlers.plan import plan
 from worker.handlers.prune import prune
 from worker.handlers.train import train
@@ -43,6 +44,8 @@ def _dispatch(job: Job) -> Outcome:
             return prune(job, spec)
         case "benchmark":
             return benchmark(job, spec)
+        case "export":
+            return export(job, spec)
         case _:
             assert_never(spec)
 

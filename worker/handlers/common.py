@@ -163,7 +163,7 @@ def model_facts(loaded: LoadedModel, folder: Path, model_id: str, name: str) -> 
         nonzero_parameters=nonzero_parameters(loaded.module),
         macs=macs(loaded.module, loaded.config.input_size),
         size_bytes=size_bytes(folder),
-        sha256=_sha256(weights_path(folder)),
+        sha256=sha256_of(weights_path(folder)),
     )
 
 
@@ -179,6 +179,7 @@ def data_facts(reference: str, data: Data) -> DataFacts:
     )
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Digest of a file, in hex."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()

@@ -9,12 +9,15 @@ from worker.engine.measure.macs import macs
 from worker.engine.measure.size import parameters
 from worker.engine.models.folder import LoadedModel
 from worker.handlers.common import Job, Outcome, check_fits
+from worker.handlers.export_plan import plan_export
 from worker.handlers.prune_plan import plan_prune
 
 
 def plan(job: Job) -> Outcome:
     """Load everything the job would load, train and measure nothing."""
     spec = job.spec
+    if spec.kind == "export":
+        return plan_export(job, spec)
     data = job.data(spec.dataset)
     match spec.kind:
         case "train":

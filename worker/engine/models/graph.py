@@ -23,9 +23,11 @@ class Graph(nn.Module):
     """An ONNX classifier that maps float32 [N, …] to logits [N, K] on the device of its input.
 
     It has no parameters, so that moving, freezing and training modes change nothing. A graph
-    whose batch size is fixed is fed in steps of that size. `elements` are those of its weights.
+    whose batch size is fixed is fed in steps of that size. `elements` are those of its weights,
+    `content` is its file.
     """
 
+    content: bytes
     elements: int
     nonzero_elements: int
     macs: int | None
@@ -41,6 +43,7 @@ class Graph(nn.Module):
         Raises `InvalidModel` if it does not run here.
         """
         super().__init__()
+        self.content = content
         self._session = _session(content, threads, provider)
         self._input = self._session.get_inputs()[0].name
         size = graph_size(content)  # of what runs

@@ -1,0 +1,113 @@
+"""The report of an `export` job: every file and how it compares with the model."""
+
+from service.contract.export import ExportedModel, ExportResult
+from service.contract.reports import Column, Highlight, LineageEntry, Table
+from service.reports import show
+from service.reports.body import SIZE_COLUMNS, Body, kind_columns, model_cells, table
+
+
+def export_body(result: ExportResult) -> Body:
+    """What was written, how large it is, how far its answers are from the model's."""
+    (name,) = (" ".join(result.source.name.split()) or result.source.model,)
+    worst = max(result.exports, key=_worst)
+    formats = ", ".join(one.format for one in result.exports)
+    return Body(
+        subject=f"{name} as {formats}",
+        headline=(
+            f"{name} was written as {formats}. Loaded in its runtime, each answers as the model "
+            f"does: over {show.count(worst.parity.samples)} inputs no logit differs by more than "
+            f"{_power(worst.parity.max_abs_difference)}, and the top prediction is the same for "
+            f"{show.percent(min(one.parity.agreement for one in result.exports))}."
+        ),
+        highlights=(
+            Highlight(label="Formats", value=len(result.exports), format="count"),
+            Highlight(
+                label="Agreement, at least",
+                value=min(one.parity.agreement for one in result.exports),
+                format="percent",
+            ),
+            Highlight(
+                label="Largest file",
+                value=max(one.size_bytes for one in result.exports),
+                format="bytes",
+            ),
+        ),
+        notes=_notes(result),
+        tables=(_model(result, name), _files(result), *_skipped(result)),
+        charts=(),
+        lineage=(LineageEntry(role="exported", model=result.source.model, name=name),),
+    )
+
+
+def _worst(one: ExportedModel) -> float:
+    return one.parity.max_abs_difference / one.parity.tolerance
+
+
+def _power(value: float) -> str:
+    """Differences are tiny: 0.0000114 says less than 1.1e-05."""
+    return f"{value:.1e}" if value else "0"
+
+
+def _notes(result: ExportResult) -> tuple[str, ...]:
+    compared = (
+        "random inputs, for no dataset was named"
+        if result.exports[0].parity.data == "random"
+        else f"the validation split of {result.data.dataset if result.data else '?'}"
+    )
+    return (
+        *result.warnings,
+        f"Compared on {compared}, in float32 on both sides. A difference beyond the tolerance "
+        "would have failed the job.",
+        "Where top predictions differ within the tolerance, the two best logits of that input are "
+        "as good as equal.",
+        "Files are for inputs that are normalised already; mean and std are in config.json.",
+    )
+
+
+def _model(result: ExportResult, name: str) -> Table:
+    return table(
+        ident="summary",
+        title="The model",
+        columns=(*SIZE_COLUMNS, *kind_columns([result.source])),
+        rows=(model_cells(result.source, name),),
+    )
+
+
+def _files(result: ExportResult) -> Table:
+    return table(
+        ident="files",
+        title="The files",
+        columns=(
+            Column(key="format", title="Format"),
+            Column(key="size", title="Size", format="bytes"),
+            Column(key="runtime", title="Run by"),
+            Column(key="opset", title="Opset"),
+            Column(key="max", title="Largest difference"),
+            Column(key="mean", title="Mean difference"),
+            Column(key="tolerance", title="Tolerance"),
+            Column(key="agreement", title="Top-1 agreement", format="percent"),
+            Column(key="samples", title="Inputs", format="count"),
+        ),
+        rows=(
+            {
+                "format": one.format,
+                "size": one.size_bytes,
+                "runtime": one.runtime,
+                "opset": None if one.opset is None else str(one.opset),
+                "max": _power(one.parity.max_abs_difference),
+                "mean": _power(one.parity.mean_abs_difference),
+                "tolerance": _power(one.parity.tolerance),
+                "agreement": one.parity.agreement,
+                "samples": one.parity.samples,
+            }
+            for one in result.exports
+        ),
+    )
+
+
+def _skipped(result: ExportResult) -> tuple[Table, ...]:
+    if not result.skipped:
+        return ()
+    columns = (Column(key="format", title="Format"), Column(key="reason", title="Why"))
+    rows = ({"format": one.format, "reason": one.reason} for one in result.skipped)
+    return (table("skipped", "Skipped", columns, rows),)

@@ -1,0 +1,20 @@
+"""The formats that a model is exported to; a test holds their names to the contract's."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from worker.engine.export.absent import absent
+from worker.engine.export.file import Exporter
+from worker.engine.export.onnx import to_onnx
+from worker.engine.export.openvino import to_openvino
+from worker.engine.export.pt2 import to_pt2
+from worker.engine.export.weights import to_safetensors
+
+EXPORTERS: Final[Mapping[str, Exporter]] = {
+    "safetensors": to_safetensors,
+    "onnx": to_onnx,
+    "pt2": to_pt2,
+    "openvino": to_openvino,
+    "executorch": absent("ExecuTorch"),
+    "tensorrt": absent("TensorRT"),
+}
