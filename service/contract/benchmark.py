@@ -8,7 +8,9 @@ from pydantic_core import PydanticCustomError
 from service.contract.base import Contract, DatasetRef, JobSpecBase, ModelId, ModelRef
 from service.contract.training import DataFacts, Environment, Evaluation, ModelFacts
 
-Runtime = Literal["eager", "onnxruntime"]
+Runtime = Literal[
+    "eager", "torch_compile", "aotinductor", "onnxruntime", "openvino", "executorch", "tensorrt"
+]
 BatchSize = Annotated[int, Field(ge=1, le=4096)]
 
 
@@ -42,7 +44,16 @@ class BenchmarkSpec(JobSpecBase):
         (1, 32), min_length=1, max_length=8, description="Inputs per forward pass."
     )
     runtimes: tuple[Runtime, ...] = Field(
-        ("eager",), min_length=1, description="What runs the saved file."
+        ("eager",),
+        min_length=1,
+        description="What runs the saved file. One that the worker lacks, or that cannot run a "
+        "model, is skipped with a reason.",
+    )
+    precisions: tuple[Literal["fp32", "bf16", "fp16"], ...] = Field(
+        (),
+        max_length=3,
+        description="Arithmetic to measure in. Empty: `precision`. A runtime that has no such "
+        "arithmetic runs its own, and the result says which.",
     )
     warmup_s: float = Field(
         0.3, ge=0, le=60, description="Least warm-up of each combination, in seconds."
@@ -57,7 +68,7 @@ class BenchmarkSpec(JobSpecBase):
         None, ge=1, le=256, description="Threads of one operator. None: all processors."
     )
 
-    @field_validator("models", "batch_sizes", "runtimes")
+    @field_validator("models", "batch_sizes", "runtimes", "precisions")
     @classmethod
     def _names_each_once(cls, values: tuple[object, ...]) -> tuple[object, ...]:
         if len(set(values)) != len(values):
@@ -86,11 +97,41 @@ class LatencyResult(Contract):
 class SpeedupResult(Contract):
     """How much faster a model is than the baseline, measured side by side in one run."""
 
-    runtime: Runtime = Field(description="What ran both.")
+    runtime: Runtime = Field(description="What ran it.")
     batch_size: int = Field(ge=1, description="Inputs per forward pass.")
+    precision: str | None = Field(None, description="The arithmetic of this model.")
     speedup: float = Field(gt=0, description="Median of paired ratios: baseline ÷ this model.")
     low: float = Field(gt=0, description="Lower end of the 95 % bootstrap interval.")
     high: float = Field(gt=0, description="Upper end of the 95 % bootstrap interval.")
+
+
+class ProcessResult(Contract):
+    """The process that one model had in one runtime to itself."""
+
+    runtime: Runtime = Field(description="What ran it.")
+    precision: str = Field(description="The arithmetic actually run.")
+    cold_start_s: float = Field(
+        gt=0,
+        description="Loading the file and answering the first batch, in seconds, in a fresh "
+        "process whose libraries are loaded. Compilation counts where a start needs it.",
+    )
+    peak_rss_bytes: int = Field(gt=0, description="Largest resident memory of the process.")
+    libraries_rss_bytes: int = Field(gt=0, description="Resident memory before the model came.")
+    peak_device_bytes: int | None = Field(
+        None, ge=0, description="Largest memory that torch allocated on the GPU."
+    )
+    file_bytes: int = Field(gt=0, description="Size of the file that the runtime loads.")
+    max_abs_difference: float = Field(
+        ge=0, description="Largest difference of logits from eager float32 on one random batch."
+    )
+
+
+class SkippedCell(Contract):
+    """A combination that was not measured."""
+
+    runtime: Runtime = Field(description="The runtime.")
+    code: str = Field(description="Why, for programs.")
+    reason: str = Field(description="Why, in words.")
 
 
 class BenchmarkedModel(Contract):
@@ -100,6 +141,11 @@ class BenchmarkedModel(Contract):
     test: Evaluation = Field(description="Its score on the test split.")
     latencies: tuple[LatencyResult, ...] = Field(description="One per runtime and batch size.")
     speedups: tuple[SpeedupResult, ...] = Field(description="Against the baseline.")
+    runtime_speedups: tuple[SpeedupResult, ...] = Field(
+        (), description="Against the baseline in the first runtime: what a change of both gains."
+    )
+    processes: tuple[ProcessResult, ...] = Field((), description="One per runtime and precision.")
+    skipped: tuple[SkippedCell, ...] = Field((), description="What was not measured, and why.")
     compression_ratio: float = Field(gt=0, description="Baseline parameters ÷ this model's.")
     size_ratio: float = Field(gt=0, description="This model's bytes ÷ the baseline's.")
     accuracy_retention: float = Field(ge=0, description="This accuracy ÷ the baseline's.")
@@ -114,6 +160,11 @@ class BenchmarkResult(Contract):
     models: tuple[BenchmarkedModel, ...] = Field(description="In the order of the spec.")
     data: DataFacts = Field(description="The data.")
     environment: Environment = Field(description="Where it ran.")
+    timing_environment: dict[str, str] = Field(
+        default_factory=dict,
+        description="What the timing processes were told about threads and memory; empty: nothing, "
+        "the libraries' defaults.",
+    )
     seed: int = Field(description="The seed of inputs and bootstrap.")
     warnings: tuple[str, ...] = Field(
         (), description="What a careful reader should know; noise is in each `variation`."

@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, log_loss
 
+from worker.engine.errors import RuntimeMissing
 from worker.engine.measure.latency import Latency, measure_interleaved, speedup
 from worker.engine.measure.runtimes import RUNTIMES
 from worker.engine.models.config import ModelConfig
@@ -74,7 +75,17 @@ def test_agreement_is_the_share_of_equal_top_predictions() -> None:
     assert agreement(one, other) == 0.75
 
 
-@pytest.mark.parametrize("runtime", sorted(RUNTIMES))
+@pytest.mark.parametrize(
+    "runtime",
+    [
+        "eager",
+        "onnxruntime",
+        "openvino",
+        # Compilers take a minute.
+        pytest.param("torch_compile", marks=pytest.mark.long),
+        pytest.param("aotinductor", marks=pytest.mark.long),
+    ],
+)
 def test_every_runtime_gives_the_model_s_outputs(runtime: str, tmp_path: Path) -> None:
     config = ModelConfig("cnn_simple", 10, (3, 32, 32), (0.5,) * 3, (0.25,) * 3)
     module = build(config).eval()
@@ -91,3 +102,9 @@ def test_every_runtime_gives_the_model_s_outputs(runtime: str, tmp_path: Path) -
         torch.testing.assert_close(runner.predict(inputs), module(inputs), rtol=1e-3, atol=1e-4)
     assert runner.precision == "fp32"
     runner()
+
+
+@pytest.mark.parametrize("runtime", ["executorch", "tensorrt"])
+def test_a_runtime_that_no_worker_has_says_so(runtime: str, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeMissing, match="has no"):
+        RUNTIMES[runtime](tmp_path, batch_size=1, device=torch.device("cpu"), threads=1)

@@ -1,0 +1,133 @@
+"""What runs a graph of its own: ONNX Runtime and OpenVINO, both from one ONNX file."""
+
+import logging
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from worker.engine.device import Precision
+from worker.engine.errors import NotExportable, RuntimeMissing, UnsupportedDevice
+from worker.engine.measure.runner import Runner, Runtime, Write, inputs_of
+from worker.engine.models.folder import LoadedModel, is_graph, load_folder, read_config
+from worker.engine.models.graph import GRAPH, Graph, available_providers
+
+# Left alone, OpenVINO chooses bf16 on processors that have it.
+_OPENVINO_PRECISION: Final = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+_PRECISION_OF: Final = {
+    "float": "fp32",
+    "float32": "fp32",
+    "f32": "fp32",
+    "bfloat16": "bf16",
+    "bf16": "bf16",
+    "float16": "fp16",
+    "f16": "fp16",
+}
+
+
+def _write_onnx(folder: Path, file: Path, *, device: torch.device) -> None:
+    if is_graph(read_config(folder)):
+        file.write_bytes((folder / GRAPH).read_bytes())
+    else:
+        file.write_bytes(export_onnx(load_folder(folder)))
+
+
+def _load_onnxruntime(
+    folder: Path,
+    file: Path,
+    *,
+    batch_size: int,
+    device: torch.device,
+    threads: int,
+    precision: Precision,
+) -> Runner:
+    """Inputs and arithmetic in float32, or as the graph itself has it."""
+    provider = "CUDAExecutionProvider" if device.type == "cuda" else "CPUExecutionProvider"
+    if provider not in available_providers():
+        raise UnsupportedDevice(f"this onnxruntime has no {provider}")
+    graph = Graph(file.read_bytes(), threads=threads, provider=provider)
+    ready = inputs_of(read_config(folder), batch_size).numpy()
+    return Runner(lambda: graph.run(ready), graph, "fp32")
+
+
+def _load_openvino(
+    folder: Path,
+    file: Path,
+    *,
+    batch_size: int,
+    device: torch.device,
+    threads: int,
+    precision: Precision,
+) -> Runner:
+    if device.type != "cpu":
+        raise UnsupportedDevice("OpenVINO is measured on CPUs only")
+    try:
+        import openvino as ov  # optional, and heavy
+    except ImportError as error:
+        raise RuntimeMissing("openvino is not installed on this worker") from error
+    options = {
+        "INFERENCE_PRECISION_HINT": _OPENVINO_PRECISION[precision],
+        "INFERENCE_NUM_THREADS": threads,
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    try:
+        core = ov.Core()
+        compiled: Any = core.compile_model(core.read_model(file.read_bytes()), "CPU", options)
+    except RuntimeError as error:
+        reason = str(error).strip().rpartition("\n")[2][:300]
+        raise NotExportable(f"OpenVINO cannot run the graph: {reason}") from error
+    ran = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+    request = compiled.create_infer_request()
+    ready = inputs_of(read_config(folder), batch_size).numpy()
+
+    def predict(x: Tensor) -> Tensor:
+        return torch.from_numpy(request.infer(x.float().contiguous().numpy())[0].copy())
+
+    # The input lies still while it runs, as it does for the other runtimes.
+    return Runner(
+        lambda: request.infer(ready, share_inputs=True), predict, _PRECISION_OF.get(ran, ran)
+    )
+
+
+def export_onnx(loaded: LoadedModel) -> bytes:
+    """The model as one ONNX file, batch size dynamic: "input" to "logits"."""
+    # A batch of one would be baked into the graph.
+    example = inputs_of(loaded.config, 2)
+    module = loaded.module.to(memory_format=torch.contiguous_format).cpu().eval()
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter warns of its own internals
+        path = Path(scratch) / "model.onnx"
+        try:
+            torch.onnx.export(
+                module,
+                (example,),
+                path,
+                input_names=["input"],
+                output_names=["logits"],
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                external_data=False,
+                verbose=False,
+            )
+        except Exception as error:  # the exporter raises whatever its passes raise
+            raise NotExportable(
+                f"{loaded.config.architecture} cannot be exported to ONNX: {type(error).__name__}"
+            ) from error
+        return path.read_bytes()
+
+
+def absent(name: str) -> Runtime:
+    """A runtime that no worker has today: it says so when it is asked."""
+
+    def write(folder: Path, file: Path, *, device: torch.device) -> None:
+        raise RuntimeMissing(f"this worker has no {name}")
+
+    return Runtime(_load_onnxruntime, write)
+
+
+_onnx: Final[Write] = _write_onnx
+onnxruntime: Final = Runtime(_load_onnxruntime, _onnx)
+openvino: Final = Runtime(_load_openvino, _onnx)
