@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -60,7 +60,7 @@ def references_of(spec: JobSpec) -> list[Reference]:
             ]
             if isinstance(spec.student, str):
                 found.append(Reference("#/student", spec.student))
-        case "prune" | "export":
+        case "prune" | "export" | "quantize":
             found.append(Reference("#/model", spec.model))
         case "benchmark":
             found += [Reference(f"#/models/{i}", ref) for i, ref in enumerate(spec.models)]
@@ -80,7 +80,7 @@ def requirements_of(spec: JobSpec) -> tuple[str, ...]:
         case "distill":
             fresh = [spec.student]
             tokens += [f"loss:{loss.name}" for loss in spec.losses]
-        case "prune" | "export":
+        case "prune" | "export" | "quantize":
             fresh = []
         case "benchmark":
             fresh = []
@@ -108,7 +108,7 @@ def check(session: Session, spec: JobSpec, project: str, alive_s: float) -> None
             architectures.check(session, alive_s, f"#/{field}", fresh.architecture, fresh.options)
             shapes[f"#/{field}"] = _fresh_shape(fresh, data)
     for pointer, shape in shapes.items():
-        if spec.kind != "export":
+        if spec.kind not in ("export", "quantize"):
             _check_trainable(pointer, shape)
         _check_against_data(pointer, shape, data)
     teacher, student = shapes.get("#/teacher"), shapes.get("#/student")
@@ -223,7 +223,8 @@ def _job_shape(session: Session, reference: Reference, job: JobRow, depth: int) 
             return Shape(None, None)
     if depth == 0:
         raise Invalid.at(reference.pointer, f"more than {_DEPTH} jobs wait in a row")
-    return _model_shape(session, Reference(reference.pointer, start), job.project, depth - 1)
+    shape = _model_shape(session, Reference(reference.pointer, start), job.project, depth - 1)
+    return replace(shape, trainable=False) if spec.kind == "quantize" else shape
 
 
 def _fresh_shape(fresh: ArchitectureSpec, data: Shape) -> Shape:

@@ -12,7 +12,7 @@ from pydantic import Field
 from service.contract.base import Contract, InputSize, ModelId, Sha256, Time
 from service.contract.catalog import Options
 from service.contract.datasets import DatasetFindings, DatasetFormat
-from service.contract.models import SourceFormat
+from service.contract.models import Form, SourceFormat
 from service.contract.normalisation import Normalisation
 from service.contract.specs import JobResult, JobSpec
 
@@ -70,6 +70,7 @@ class ProducedModel(Contract):
     """A model folder that the job made."""
 
     folder: RelativePath
+    form: Form = "weights"
     name: str
     architecture: str
     options: dict[str, Any]
@@ -129,7 +130,7 @@ class CheckedModel(Contract):
 
     kind: Literal["model"] = "model"
     folder: RelativePath
-    form: Literal["weights", "graph"]
+    form: Form
     architecture: str
     options: Options
     classes: int

@@ -59,7 +59,7 @@ def model_references(spec: JobSpec) -> Iterator[str]:
             yield from teachers
             if isinstance(spec.student, str) and spec.student not in teachers:
                 yield spec.student
-        case "prune" | "export":
+        case "prune" | "export" | "quantize":
             yield spec.model
         case "benchmark":
             yield from spec.models

@@ -35,10 +35,11 @@ def _model(
     order: JobOrder, product: JobProduct, made: ProducedModel, folder: Path, blobs: BlobStore
 ) -> NewModel:
     files = store_model_folder(folder / made.folder, blobs)
-    weights = next(file for file in files if file.name == "model.safetensors")
+    weights = next(file for file in files if file.name == WEIGHTS_OF_FORM[made.form])
     return NewModel(
         id=order.model_id,
         name=made.name,
+        form=made.form,
         architecture=made.architecture,
         options=made.options,
         classes=made.classes,

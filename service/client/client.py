@@ -22,6 +22,7 @@ from service.client.references import (
     JobOptions,
     ModelLike,
     PruneOptions,
+    QuantizeOptions,
     RepeatOptions,
     StartingModelLike,
     dataset_reference,
@@ -171,6 +172,24 @@ class Client:
                 formats=list(formats),
                 dataset=None if dataset is None else dataset_reference(dataset),
             )
+        )
+
+    def quantize(
+        self,
+        model: ModelLike,
+        dataset: DatasetLike,
+        method: str | Mapping[str, Any] = "static_int8",
+        **options: Unpack[QuantizeOptions],
+    ) -> Job:
+        """Quantise a model to a graph for ONNX Runtime; `method` by name, or with its options."""
+        return self.submit(
+            {
+                "kind": "quantize",
+                "model": model_reference(model),
+                "dataset": dataset_reference(dataset),
+                "method": {"name": method} if isinstance(method, str) else dict(method),
+                **{name: _plain(value) for name, value in options.items()},
+            }
         )
 
     def benchmark(

@@ -19,6 +19,7 @@ from service.contract.prune import (
     Sparsify,
     Targets,
 )
+from service.contract.quantize import QuantizeTargets
 
 ModelLike = str | Job | Model
 """A model: its id, the id of the job that makes it, or either one's handle."""
@@ -70,6 +71,15 @@ class PruneOptions(JobOptions, total=False):
     sparsify: Sparsify | Mapping[str, Any] | None
     recalibrate: bool
     finetune: FinetuneSpec | Mapping[str, Any] | None
+    latency_batch_sizes: Sequence[int]
+
+
+class QuantizeOptions(JobOptions, total=False):
+    """What a quantisation takes besides; see `QuantizeSpec`."""
+
+    ignored_layers: Sequence[str]
+    targets: QuantizeTargets | Mapping[str, Any]
+    sensitivity: bool
     latency_batch_sizes: Sequence[int]
 
 

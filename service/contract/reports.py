@@ -8,7 +8,7 @@ from service.contract.base import Contract, JobId, ModelRef, Time
 from service.contract.specs import JobKind, JobSpec
 from service.contract.training import DataFacts, Environment
 
-ReportKind = Literal["train", "distill", "prune", "benchmark", "export", "plan"]
+ReportKind = Literal["train", "distill", "prune", "benchmark", "export", "quantize", "plan"]
 Format = Literal[
     "text", "count", "number", "percent", "points", "bytes", "ratio", "milliseconds", "seconds"
 ]

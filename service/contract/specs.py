@@ -10,12 +10,13 @@ from service.contract.distill import DistillResult, DistillSpec
 from service.contract.export import ExportResult, ExportSpec
 from service.contract.prune import PruneSpec
 from service.contract.prune_result import PruneResult
+from service.contract.quantize import QuantizeSpec
+from service.contract.quantize_result import QuantizeResult
 from service.contract.train import TrainResult, TrainSpec
 
-JobSpec = Annotated[
-    TrainSpec | DistillSpec | PruneSpec | BenchmarkSpec | ExportSpec, Field(discriminator="kind")
-]
-JobKind = Literal["train", "distill", "prune", "benchmark", "export"]
+_Spec = TrainSpec | DistillSpec | PruneSpec | BenchmarkSpec | ExportSpec | QuantizeSpec
+JobSpec = Annotated[_Spec, Field(discriminator="kind")]
+JobKind = Literal["train", "distill", "prune", "benchmark", "export", "quantize"]
 
 
 class PlannedModel(Contract):
@@ -51,14 +52,16 @@ class PlanResult(Contract):
     summary: str = Field(description="The plan in a sentence.")
 
 
-JobResult = Annotated[
-    TrainResult | DistillResult | PruneResult | BenchmarkResult | ExportResult | PlanResult,
-    Field(discriminator="kind"),
-]
-
-SPECS: TypeAdapter[TrainSpec | DistillSpec | PruneSpec | BenchmarkSpec | ExportSpec] = TypeAdapter(
-    JobSpec
+_Result = (
+    TrainResult
+    | DistillResult
+    | PruneResult
+    | BenchmarkResult
+    | ExportResult
+    | QuantizeResult
+    | PlanResult
 )
-RESULTS: TypeAdapter[
-    TrainResult | DistillResult | PruneResult | BenchmarkResult | ExportResult | PlanResult
-] = TypeAdapter(JobResult)
+JobResult = Annotated[_Result, Field(discriminator="kind")]
+
+SPECS: TypeAdapter[_Spec] = TypeAdapter(JobSpec)
+RESULTS: TypeAdapter[_Result] = TypeAdapter(JobResult)

@@ -17,6 +17,7 @@ from service.reports.distill import distill_body
 from service.reports.export import export_body
 from service.reports.plan import plan_body
 from service.reports.prune import prune_body
+from service.reports.quantize import quantize_body
 from service.reports.train import train_body
 
 
@@ -70,6 +71,8 @@ def _body(spec: JobSpec, result: JobResult, labels: Sequence[str] | None) -> Bod
             return benchmark_body(result)
         case "export":
             return export_body(result)
+        case "quantize":
+            return quantize_body(result, labels)
         case "plan":
             return plan_body(result)
         case _:
@@ -83,6 +86,7 @@ def _title(result: JobResult, body: Body) -> str:
         "prune": "Pruning",
         "benchmark": "Benchmark",
         "export": "Export",
+        "quantize": "Quantisation",
     }
     return f"{verbs.get(result.kind, 'Dry run')}: {body.subject}"
 

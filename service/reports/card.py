@@ -10,6 +10,12 @@ from service.reports.markdown import fenced, plain
 
 _METRICS = {"test_accuracy": ("accuracy", "Test accuracy"), "test_loss": ("loss", "Test loss")}
 
+_USE = 'import modelpress\n\nmodel = modelpress.load("path/to/this/folder")'
+_GRAPH_USE = """import onnxruntime
+
+session = onnxruntime.InferenceSession("path/to/this/folder/model.onnx")
+(logits,) = session.run(None, {session.get_inputs()[0].name: inputs})"""
+
 
 def model_card(
     *,
@@ -54,7 +60,7 @@ def model_card(
         f"(`{job_id}`). {plain(lineage)}",
         "\n".join(["| | |", "|---|---|", *(f"| {k} | {plain(v)} |" for k, v in facts.items())]),
         "## Use",
-        fenced('import modelpress\n\nmodel = modelpress.load("path/to/this/folder")', "python"),
+        fenced(_GRAPH_USE if architecture == "onnx" else _USE, "python"),
         f"Inputs are normalised {channels}: (x ÷ 255 − mean) ÷ std with mean "
         f"{_numbers(mean)} and std {_numbers(std)}; for data that are not bytes, without ÷ 255.",
         *_labels(labels),

@@ -35,6 +35,15 @@ def key_figures(result: JobResult) -> dict[str, float]:
             return figures
         case "benchmark":
             return _benchmark(result)
+        case "quantize":
+            figures = {
+                **_model(result.facts, result.test),
+                "size_ratio": result.size_ratio,
+                "accuracy_retention": result.accuracy_retention,
+            }
+            if result.latencies:
+                figures["speedup"] = result.latencies[0].speedup
+            return figures
         case "export":
             return {
                 "parameters": result.source.parameters,

@@ -4,10 +4,11 @@
     ├── InvalidModel        InvalidDataset        InvalidCheckpoint
     ├── IncompatibleModels  IncompatibleDataset
     ├── NotTrainable        NotExportable         UnsupportedDevice   RuntimeMissing
-    ├── NotPrunable         TargetNotReached
+    ├── NotPrunable         NotQuantizable        TargetNotReached
     └── OutOfMemory         Diverged              DiskFull
 
-`Stopped` stands apart: it is what a caller asked for, not a failure.
+`Stopped` stands apart: it is what a caller asked for, not a failure. So does `RankLost`: what the
+other process died of is the failure.
 """
 
 from collections.abc import Iterator
@@ -56,6 +57,10 @@ class NotPrunable(EngineError):
     code = "not_prunable"
 
 
+class NotQuantizable(EngineError):
+    code = "not_quantizable"
+
+
 class TargetNotReached(EngineError):
     code = "target_not_reached"
 
@@ -86,6 +91,10 @@ class DiskFull(EngineError):
 
 class Stopped(Exception):  # an answer to should_stop(), not an error
     """Raised after the checkpoint that `Observer.should_stop` asked for was written."""
+
+
+class RankLost(Exception):
+    """Another process that takes part in the run has died, or did not come."""
 
 
 @contextmanager

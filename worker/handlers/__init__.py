@@ -14,6 +14,7 @@ from worker.handlers.distill import distill
 from worker.handlers.export import export
 from worker.handlers.plan import plan
 from worker.handlers.prune import prune
+from worker.handlers.quantize import quantize
 from worker.handlers.train import train
 from worker.order import OUT, JobOrder, JobProduct, ProducedFile
 
@@ -46,6 +47,8 @@ def _dispatch(job: Job) -> Outcome:
             return benchmark(job, spec)
         case "export":
             return export(job, spec)
+        case "quantize":
+            return quantize(job, spec)
         case _:
             assert_never(spec)
 

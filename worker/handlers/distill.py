@@ -58,7 +58,7 @@ def distill(job: Job, spec: DistillSpec) -> Outcome:
         accuracy_retention=retention(trained.test.accuracy, together.accuracy),
         accuracy_change_points=100 * (trained.test.accuracy - together.accuracy),
         agreement=agreement(trained.test_logits, teacher_logits),
-        class_change_points=_class_changes(trained.test, together),
+        class_change_points=class_changes(trained.test, together),
         rounds=_rounds(finished, kept) if spec.rounds > 1 else (),
         control=control,
         teacher_logits=lesson.source_of_logits(),
@@ -119,7 +119,8 @@ def _marked(
     return LoadedModel(student.module, config)
 
 
-def _class_changes(student: Evaluation, teacher: Evaluation) -> tuple[float | None, ...]:
+def class_changes(student: Evaluation, teacher: Evaluation) -> tuple[float | None, ...]:
+    """Student minus teacher accuracy of each class, in percentage points."""
     return tuple(
         None if was is None or now is None else 100 * (now - was)
         for was, now in zip(teacher.per_class_accuracy, student.per_class_accuracy, strict=True)

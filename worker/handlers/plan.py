@@ -35,6 +35,10 @@ def plan(job: Job) -> Outcome:
             summary = f"{spec.training.epochs} epochs of {len(data.train)} examples"
         case "prune":
             return plan_prune(job, spec)
+        case "quantize":
+            models = {"model": job.load(spec.model)}
+            steps = 0
+            summary = f"{spec.method.name}, timed at batches {spec.latency_batch_sizes}"
         case "benchmark":
             models = {reference: job.load(reference) for reference in spec.models}
             steps = len(spec.models) * len(spec.runtimes) * len(spec.batch_sizes)

@@ -36,10 +36,12 @@ def _pair(job: Job, original: Path, batch_size: int, seed: int) -> PairedLatency
     )
 
 
-def side_by_side(job: Job, folders: Mapping[str, Path], batch_size: int) -> dict[str, Latency]:
+def side_by_side(
+    job: Job, folders: Mapping[str, Path], batch_size: int, runtime: str = "eager"
+) -> dict[str, Latency]:
     """Latencies of saved models, all in one process and in turns. Raises `Stopped`."""
     runners = {
-        name: RUNTIMES["eager"](
+        name: RUNTIMES[runtime](
             folder,
             batch_size=batch_size,
             device=job.device,

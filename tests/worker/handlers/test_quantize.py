@@ -1,0 +1,112 @@
+"""Quantisation jobs from spec to graph."""
+
+import json
+from typing import Any
+
+import pytest
+
+from service.contract.quantize_result import QuantizeResult
+from service.contract.specs import PlanResult
+from tests.worker.engine.recorder import Recorder
+from tests.worker.handlers.conftest import TEACHERS, MakeJob
+from worker.engine.errors import NotQuantizable, TargetNotReached
+from worker.engine.models.folder import load_any
+from worker.engine.models.graph import Graph
+from worker.handlers import handle
+from worker.handlers.common import Job
+from worker.handlers.plan import plan
+from worker.handlers.quantize import quantize
+
+QUANTIZE: dict[str, Any] = {
+    "kind": "quantize",
+    "model": TEACHERS[0],
+    "latency_batch_sizes": [],
+}
+
+
+def quantized(job: Job) -> QuantizeResult:
+    assert job.spec.kind == "quantize"
+    result = quantize(job, job.spec).result
+    assert isinstance(result, QuantizeResult)
+    return result
+
+
+def test_static_int8_makes_a_graph_that_is_judged_as_it_was_saved(make_job: MakeJob) -> None:
+    job = make_job(Recorder(), **{**QUANTIZE, "latency_batch_sizes": [2]}, sensitivity=True)
+    product = handle(job.order, job.folder, job.observer)
+    result = product.result
+    assert isinstance(result, QuantizeResult)
+    assert product.model is not None
+    assert (product.model.form, product.model.architecture) == ("graph", "onnx")
+    assert product.model.parent == TEACHERS[0]
+    assert isinstance(load_any(job.folder / "model").module, Graph)
+    assert result.facts.size_bytes == (job.folder / "model" / "model.onnx").stat().st_size
+    # 60 training examples, in full batches of 64 or one smaller one.
+    assert result.calibration_samples == 60
+    assert [(one.weights, one.is_quantized) for one in result.layers] == [(768, True), (48, True)]
+    assert all(one.sensitivity is not None for one in result.layers)
+    assert [one.batch_size for one in result.latencies] == [2]
+    assert result.agreement > 0.9
+    steps = json.loads((job.folder / "model" / "config.json").read_text())["compression"]
+    assert steps[0]["kind"] == "quantize"
+    assert steps[0]["of"]["architecture"] == "mlp"
+    assert "onnxruntime.InferenceSession" in (job.folder / "model" / "README.md").read_text()
+    assert "onnxruntime" in (job.folder / "out" / "report.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["dynamic_int8", "weight_only_int8", "fp16", "bf16"])
+def test_every_other_method_makes_a_graph_too(name: str, make_job: MakeJob) -> None:
+    result = quantized(make_job(Recorder(), **QUANTIZE, method={"name": name}))
+    assert result.method == name
+    assert all(one.is_quantized for one in result.layers)
+    assert result.agreement > 0.9
+    assert result.calibration_samples == 0
+
+
+def test_ignored_layers_stay_float(make_job: MakeJob) -> None:
+    job = make_job(Recorder(), **QUANTIZE, ignored_layers=["layers.0"])
+    kept = {one.name: one.is_quantized for one in quantized(job).layers}
+    assert kept == {"layers.0": False, "layers.3": True}
+
+
+def test_a_layer_that_does_not_exist_is_named(make_job: MakeJob) -> None:
+    with pytest.raises(NotQuantizable, match="no layer is named 'nothing'"):
+        quantized(make_job(Recorder(), **QUANTIZE, ignored_layers=["nothing"]))
+
+
+def test_a_target_is_held_against_the_saved_graph(make_job: MakeJob) -> None:
+    job = make_job(Recorder(), **QUANTIZE, targets={"max_accuracy_drop_points": 100})
+    (target,) = quantized(job).targets
+    assert target.name == "max_accuracy_drop_points"
+    assert target.reached <= 100
+
+
+def test_the_worst_layers_stay_float_until_the_target_is_kept(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from worker.handlers.quantize_run import QuantizeRun
+
+    answers = iter([False, True])  # all in int8 is not enough, the worst in float is
+    monkeypatch.setattr(QuantizeRun, "_keeps", lambda run, content: next(answers))
+    job = make_job(Recorder(), **QUANTIZE, targets={"max_accuracy_drop_points": 50})
+    result = quantized(job)
+    worst = max(result.layers, key=lambda one: one.sensitivity or 0)
+    assert [one.name for one in result.layers if not one.is_quantized] == [worst.name]
+    assert worst.name in result.warnings[-1]
+
+
+def test_a_target_that_nothing_keeps_is_a_failure(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from worker.handlers.quantize_run import QuantizeRun
+
+    monkeypatch.setattr(QuantizeRun, "_keeps", lambda run, content: False)
+    job = make_job(Recorder(), **QUANTIZE, targets={"max_accuracy_drop_points": 0})
+    with pytest.raises(TargetNotReached, match="one layer in int8"):
+        quantized(job)
+
+
+def test_the_plan_names_the_method(make_job: MakeJob) -> None:
+    result = plan(make_job(Recorder(), **QUANTIZE, dry_run=True)).result
+    assert isinstance(result, PlanResult)
+    assert "static_int8" in result.summary

@@ -1,0 +1,121 @@
+"""`quantize`: spec -> engine -> result."""
+
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Any
+
+from torch import Tensor
+
+from service.contract.prune_result import TargetResult
+from service.contract.quantize import QuantizeSpec
+from service.contract.quantize_result import QuantizedLayer, QuantizeResult
+from service.contract.training import ModelFacts
+from service.reports.key_figures import key_figures
+from worker.engine.errors import TargetNotReached
+from worker.engine.export.onnx import with_metadata
+from worker.engine.models.folder import load_any, save_graph
+from worker.engine.models.graph import ARCHITECTURE
+from worker.engine.train.evaluate import agreement
+from worker.handlers.common import Job, Outcome, check_fits, data_facts, model_facts
+from worker.handlers.distill import class_changes, retention
+from worker.handlers.quantize_latency import paired
+from worker.handlers.quantize_run import Quantized, QuantizeRun
+from worker.handlers.trained import MODEL, Trained, produced
+
+
+def quantize(job: Job, spec: QuantizeSpec) -> Outcome:
+    """Quantise, save, reload, and judge beside the original."""
+    data = job.data(spec.dataset)
+    original, source = job.load(spec.model), job.input(spec.model)
+    check_fits(original.config, data)
+    before = model_facts(original, job.folder / source.folder, source.id, source.name)
+    run = QuantizeRun(job, spec, data, original)
+    made = run.make()
+    trained, logits = _save_and_judge(run, made, before)
+    first_test, first_logits = job.evaluate(original, data.test)
+    first_validation, _ = job.evaluate(original, data.validation)
+    drop = 100 * (first_validation.accuracy - trained.validation.accuracy)
+    result = QuantizeResult(
+        model=job.order.model_id,
+        method=spec.method.name,
+        runtime=f"onnxruntime {version('onnxruntime')}",
+        facts=trained.facts,
+        original=before,
+        float_bytes=len(run.content),
+        size_ratio=trained.facts.size_bytes / before.size_bytes,
+        accuracy_retention=retention(trained.test.accuracy, first_test.accuracy),
+        accuracy_change_points=100 * (trained.test.accuracy - first_test.accuracy),
+        class_change_points=class_changes(trained.test, first_test),
+        agreement=agreement(logits, first_logits),
+        layers=_layers(run, made),
+        calibration_samples=run.calibration_samples,
+        latencies=paired(job, spec, run.content, original.config),
+        targets=_kept(spec, drop),
+        validation=trained.validation,
+        original_validation=first_validation,
+        test=trained.test,
+        original_test=first_test,
+        data=trained.data,
+        environment=job.environment("fp32"),
+        seed=spec.seed,
+        warnings=tuple(run.warnings),
+    )
+    lineage = f"Quantised from {source.name} by {spec.method.name} on {spec.dataset}."
+    model = produced(job, trained, key_figures(result), source, lineage)
+    return Outcome(result, model.model_copy(update={"form": "graph"}), original.config.labels)
+
+
+def _save_and_judge(
+    run: QuantizeRun, made: Quantized, before: ModelFacts
+) -> tuple[Trained, Tensor]:
+    """Write the graph, read it back, and score what was read."""
+    job, data, folder = run.job, run.data, run.job.folder / MODEL
+    job.observer.on_phase("evaluating")
+    step: dict[str, Any] = {
+        "kind": "quantize",
+        "method": run.spec.method.model_dump(mode="json"),
+        "of": {"architecture": before.architecture, "model": before.model},
+        "float_layers": [layer.name for layer in made.kept],
+    }
+    config = replace(
+        run.original.config,
+        architecture=ARCHITECTURE,
+        options={},
+        compression=(*run.original.config.compression, step),
+    )
+    facts = {"modelpress.job": job.order.job_id, "modelpress.sha256": before.sha256}
+    save_graph(with_metadata(made.content, facts), config, folder, card="")
+    loaded = load_any(folder)
+    name = run.spec.name or f"{before.name}-{run.spec.method.name}"
+    validation, _ = job.evaluate(loaded, data.validation)
+    test, logits = job.evaluate(loaded, data.test)
+    facts_after = model_facts(loaded, folder, job.order.model_id, name[:128])
+    seen = data_facts(run.spec.dataset, data)
+    return Trained(loaded, facts_after, seen, validation, test, logits), logits
+
+
+def _layers(run: QuantizeRun, made: Quantized) -> tuple[QuantizedLayer, ...]:
+    errors = {one.layer.name: one.error for one in run.sensitivities}
+    quantized = {layer.name for layer in made.quantized}
+    return tuple(
+        QuantizedLayer(
+            name=layer.name,
+            operator=layer.operator,
+            weights=layer.weights,
+            is_quantized=layer.name in quantized,
+            sensitivity=errors.get(layer.name),
+        )
+        for layer in run.layers
+    )
+
+
+def _kept(spec: QuantizeSpec, drop: float) -> tuple[TargetResult, ...]:
+    """The promise beside what the saved graph has. Raises `TargetNotReached` if it is broken."""
+    if spec.targets is None:
+        return ()
+    asked = spec.targets.max_accuracy_drop_points
+    if drop > asked:
+        raise TargetNotReached(
+            f"max_accuracy_drop_points {asked:g}: {drop:.2f} points of validation accuracy are lost"
+        )
+    return (TargetResult(name="max_accuracy_drop_points", asked=asked, reached=drop),)

@@ -1,0 +1,166 @@
+"""The work of a `quantize` job: which layers, by which method, until the target is kept."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from service.contract.quantize import QuantizeSpec, StaticInt8Method
+from worker.engine.data.batches import Normalizer
+from worker.engine.data.split import Data, Split
+from worker.engine.errors import NotQuantizable, Stopped, TargetNotReached
+from worker.engine.export.onnx import onnx_of
+from worker.engine.models.folder import LoadedModel
+from worker.engine.models.graph import Graph
+from worker.engine.quantize.integer import StaticQuantizer, has_vnni
+from worker.engine.quantize.layers import Layer, chosen
+from worker.engine.quantize.methods import UNCALIBRATED, graph_layers, stripped
+from worker.engine.quantize.sensitivity import Sensitivity, least_kept, sensitivities
+from worker.engine.seeds import generator
+from worker.engine.train.evaluate import predict
+from worker.handlers.common import Job
+
+_CALIBRATION_BATCH: Final = 64
+_JUDGED: Final = 512  # validation examples that a layer is judged on
+
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A graph, the layers that have fewer bits in it, and those that stayed float."""
+
+    content: bytes
+    quantized: tuple[Layer, ...]
+    kept: tuple[Layer, ...]
+
+
+class QuantizeRun:
+    """One model, one method. `content` is its graph in float32."""
+
+    def __init__(self, job: Job, spec: QuantizeSpec, data: Data, original: LoadedModel) -> None:
+        self.job, self.spec, self.data, self.original = job, spec, data, original
+        job.observer.on_phase("exporting")
+        self.content = stripped(onnx_of(original))
+        self.layers = graph_layers(self.content)
+        self.warnings: list[str] = []
+        self.sensitivities: tuple[Sensitivity, ...] = ()
+        self.calibration_samples = 0
+
+    def make(self) -> Quantized:
+        """Raises `NotQuantizable`, and `TargetNotReached` where nothing keeps the target."""
+        try:
+            layers = chosen(self.layers, self.spec.ignored_layers)
+        except ValueError as error:
+            raise NotQuantizable(str(error)) from error
+        if not layers:
+            raise NotQuantizable("every layer is ignored")
+        self.job.observer.on_phase("quantizing")
+        method = self.spec.method
+        if isinstance(method, StaticInt8Method):
+            return self._static(method, layers)
+        made = UNCALIBRATED[method.name](self.content, layers)
+        if method.name == "dynamic_int8":
+            layers = tuple(one for one in layers if one.operator in ("MatMul", "Gemm"))
+        return self._made(made, layers)
+
+    def _static(self, method: StaticInt8Method, layers: Sequence[Layer]) -> Quantized:
+        batches = self._calibration(method.calibration_samples)
+        self.calibration_samples = sum(len(batch) for batch in batches)
+        if not has_vnni():
+            self._warn("The processor has no VNNI: weights are kept to 7 bits, and int8 gains less")
+        with StaticQuantizer(self.content, batches, method.calibration) as quantizer:
+            names = {layer.name for layer in layers}
+            layers = tuple(layer for layer in quantizer.layers if layer.name in names)
+            ignored = tuple(layer for layer in quantizer.layers if layer.name not in names)
+            made = self._made(quantizer.all_but(ignored), layers)
+            misses = not self._keeps(made.content)
+            if misses or self.spec.sensitivity:
+                self.sensitivities = self._measured(quantizer, layers)
+            return self._repaired(quantizer, ignored, layers) if misses else made
+
+    def _repaired(
+        self, quantizer: StaticQuantizer, ignored: tuple[Layer, ...], layers: tuple[Layer, ...]
+    ) -> Quantized:
+        """With the least of the worst layers in float that keeps the target."""
+        worst = [one.layer for one in self.sensitivities]
+
+        def graph(count: int) -> bytes:
+            return quantizer.all_but((*ignored, *worst[:count]))
+
+        count = least_kept(lambda count: self._keeps(graph(count)), len(worst) - 1)
+        if count is None:
+            raise TargetNotReached(
+                f"max_accuracy_drop_points is passed even with one layer in int8: {worst[-1].name}"
+            )
+        names = ", ".join(layer.name for layer in worst[:count])
+        self._warn(f"To keep max_accuracy_drop_points these layers stayed float: {names}")
+        left = tuple(layer for layer in layers if layer not in worst[:count])
+        return self._made(graph(count), left)
+
+    def _made(self, content: bytes, layers: Sequence[Layer]) -> Quantized:
+        names = {layer.name for layer in layers}
+        kept = tuple(layer for layer in self.layers if layer.name not in names)
+        quantized = tuple(layer for layer in self.layers if layer.name in names)
+        return Quantized(stripped(content), quantized, kept)
+
+    def _keeps(self, content: bytes) -> bool:
+        targets = self.spec.targets
+        if targets is None:
+            return True
+        right = self._accuracy(self._logits(content, self.data.validation))
+        return 100 * (self._accuracy_before - right) <= targets.max_accuracy_drop_points
+
+    @cached_property
+    def _accuracy_before(self) -> float:
+        """Of the original on validation, as the result has it."""
+        scores, _ = self.job.evaluate(self.original, self.data.validation)
+        return scores.accuracy
+
+    def _accuracy(self, logits: Tensor) -> float:
+        return float((logits.argmax(1) == self.data.validation.y).double().mean())
+
+    def _measured(
+        self, quantizer: StaticQuantizer, layers: tuple[Layer, ...]
+    ) -> tuple[Sensitivity, ...]:
+        self.job.observer.on_phase("measuring sensitivity")
+        count = min(_JUDGED, len(self.data.validation))
+        split = self.data.validation.take(torch.arange(count))
+        reference = self._logits(self.content, split)
+        return sensitivities(
+            quantizer,
+            layers,
+            lambda content: self._logits(content, split),
+            reference,
+            lambda done, total: self._progress(done, total),
+        )
+
+    def _progress(self, done: int, total: int) -> None:
+        self.job.observer.on_step(done, total, {})
+        if self.job.observer.should_stop():  # it starts over: minutes at most
+            raise Stopped
+
+    def _logits(self, content: bytes, split: Split) -> Tensor:
+        config = self.original.config
+        return predict(Graph(content), split, config.mean, config.std)
+
+    def _calibration(self, samples: int) -> list[Array]:
+        """Examples of the training split, drawn by the seed, as the graph takes them."""
+        train, config = self.data.train, self.original.config
+        draw = generator(self.spec.seed, "calibration")
+        indices = torch.randperm(len(train), generator=draw)[:samples]
+        step = Graph(self.content).batch_size or _CALIBRATION_BATCH
+        normalise = Normalizer.of(config.mean, config.std, train.x, torch.device("cpu"))
+        parts = torch.split(indices, step)
+        if len(parts) > 1 and len(parts[-1]) < step:  # a graph may take full batches only
+            parts = parts[:-1]
+        batches = (normalise(train.take(part).x) for part in parts)
+        return [batch.float().contiguous().numpy() for batch in batches]
+
+    def _warn(self, message: str) -> None:
+        self.warnings.append(message)
+        self.job.observer.on_warning(message)
