@@ -32,6 +32,9 @@ class Attention:
         yield f"{self._child('qkv')}.weight", 0, 3, "output"
         if getattr(module.get_submodule(self._child("qkv")), "bias", None) is not None:
             yield f"{self._child('qkv')}.bias", 0, 3, "other"
+        for bias in ("q_bias", "k_bias", "v_bias"):  # Beit and EVA put them together as they run
+            if getattr(module.get_submodule(self.name), bias, None) is not None:
+                yield self._child(bias), 0, 1, "other"
         yield f"{self._child('proj')}.weight", 1, 1, "input"
 
     def per_head(self, module: nn.Module) -> Iterator[tuple[str, int | str]]:

@@ -5,7 +5,7 @@ what comes out here are plain values by tensor name, all in the numbering of the
 that one graph serves any number of plans.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import lcm
@@ -15,10 +15,9 @@ import torch
 import torch_pruning as tp
 from torch import Tensor, nn
 
-from worker.engine.errors import NotPrunable
 from worker.engine.prune.attention import Attention, find_attention
-from worker.engine.prune.cuts import ChannelMap
-from worker.engine.prune.walk import Found, coupled
+from worker.engine.prune.tracing import coupling
+from worker.engine.prune.walk import Walk, coupled
 
 Role = Literal["output", "input", "norm", "other"]
 _OPS: Final = tp.ops.OPTYPE
@@ -73,11 +72,11 @@ def dependencies(module: nn.Module, example: Tensor, ignored: frozenset[str]) ->
     """
     attention = find_attention(module)
     inner = {name for block in attention for name in block.inner}
-    graph = _traced(module, example)
+    traced = coupling(module, example)
     names = {layer: name for name, layer in module.named_modules()}
     groups = []
-    for found in coupled(graph):
-        group = _group(graph, found, names, inner)
+    for walk in coupled(traced):
+        group = _group(traced.graph, walk, names, inner)
         if group is not None:
             groups.append(group)
     groups += [_heads(module, block) for block in attention]
@@ -90,51 +89,14 @@ def dependencies(module: nn.Module, example: Tensor, ignored: frozenset[str]) ->
     )
 
 
-def _traced(module: nn.Module, example: Tensor) -> Any:
-    for parameter in module.parameters():
-        parameter.requires_grad_(parameter.is_floating_point())
-    maps = {type(layer) for layer in module.modules() if isinstance(layer, ChannelMap)}
-    try:
-        with torch.enable_grad():
-            return tp.DependencyGraph().build_dependency(
-                module.eval(),
-                example,
-                forward_fn=lambda network, inputs: network(inputs),
-                customized_pruners={kind: _MapPruner() for kind in maps},
-                verbose=False,
-            )
-    # The library documents no errors, and follows networks that nobody has seen.
-    except Exception as error:
-        raise NotPrunable(
-            f"cannot trace the network: {type(error).__name__}: {error}",
-            hint="Prune it with `unstructured`, or choose another architecture.",
-        ) from error
-
-
-class _MapPruner(tp.BasePruningFunc):  # type: ignore[misc]  # the library has no types
-    """Tells the graph that a channel map's two sides are independent of one another."""
-
-    def prune_out_channels(self, layer: nn.Module, idxs: Sequence[int]) -> nn.Module:
-        return layer
-
-    def prune_in_channels(self, layer: nn.Module, idxs: Sequence[int]) -> nn.Module:
-        return layer
-
-    def get_out_channels(self, layer: ChannelMap) -> int:
-        return len(layer.sources)
-
-    def get_in_channels(self, layer: ChannelMap) -> int:
-        return layer.channels
-
-
-def _group(
-    graph: Any, found: Sequence[Found], names: dict[Any, str], inner: set[str]
-) -> Group | None:
+def _group(graph: Any, walk: Walk, names: dict[Any, str], inner: set[str]) -> Group | None:
     """None for channels that must stay: outputs, and what is not understood."""
-    root = found[0].node.module
+    if not walk.understood:
+        return None
+    root = walk.found[0].node.module
     members: list[Member] = []
     blocks, exact = 1, True
-    for item in found:
+    for item in walk.found:
         node, layer = item.node, item.node.module
         is_output = graph.is_out_channel_pruning_fn(item.handler)
         known = graph._param_to_name if isinstance(layer, nn.Parameter) else names
@@ -150,11 +112,30 @@ def _group(
         exact = exact and node.type not in (_OPS.LN, _OPS.GN)
         places = _places(node, layer, name, is_output)
         members += _members(places, item.indices, item.roots)
-    channels = len(found[0].indices)
-    if not members or channels % blocks or channels < 2 * blocks:
+    units = _units(len(walk.found[0].indices), blocks, walk.pairs)
+    if not members or units is None:
         return None
-    units = torch.arange(channels).reshape(blocks, -1).T.contiguous()
     return Group(names[root], units, tuple(members), exact)
+
+
+def _units(channels: int, blocks: int, pairs: Iterable[tuple[int, int]]) -> Tensor | None:
+    """The smallest sets of roots that go together: one of each block, or those that meet, as the
+    two halves of a gated layer do. None where the sets differ in size."""
+    if channels % blocks:
+        return None
+    together = list(range(channels))  # the smallest root of each root's set
+    for one, other in sorted(tuple(sorted(pair)) for pair in pairs):
+        small, large = sorted((together[one], together[other]))
+        together = [small if label == large else label for label in together]
+    if len(set(together)) == channels:
+        units = torch.arange(channels).reshape(blocks, -1).T.contiguous()
+        return units if len(units) > 1 else None
+    sets: dict[int, list[int]] = {}
+    for root, label in enumerate(together):
+        sets.setdefault(label, []).append(root)
+    if blocks > 1 or len({len(one) for one in sets.values()}) > 1 or len(sets) == 1:
+        return None
+    return torch.tensor(list(sets.values()))
 
 
 def _blocks(layer: Any, kind: Any) -> int:
