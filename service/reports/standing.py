@@ -12,13 +12,18 @@ from service.contract.benchmark import (
 
 @dataclass(frozen=True, order=True)
 class Setting:
-    """What a latency was measured under: inputs per forward pass and what ran them."""
+    """What a latency was measured under: inputs per forward pass, what ran them, and how.
+
+    `precision` is empty for float32, which goes without saying.
+    """
 
     batch_size: int
     runtime: str
+    precision: str = ""
 
     def __str__(self) -> str:
-        return f"{self.runtime}, batch {self.batch_size}"
+        precise = f" in {self.precision}" if self.precision else ""
+        return f"{self.runtime}{precise}, batch {self.batch_size}"
 
 
 def settings(result: BenchmarkResult) -> list[Setting]:
@@ -30,7 +35,8 @@ def settings(result: BenchmarkResult) -> list[Setting]:
 
 def setting_of(measured: LatencyResult | SpeedupResult) -> Setting:
     """The setting of a latency or a speed-up."""
-    return Setting(measured.batch_size, measured.runtime)
+    precision = measured.precision or ""
+    return Setting(measured.batch_size, measured.runtime, precision.removeprefix("fp32"))
 
 
 def first_setting(result: BenchmarkResult) -> Setting | None:
@@ -47,7 +53,14 @@ def latency_at(model: BenchmarkedModel, setting: Setting | None) -> LatencyResul
 
 def speedup_at(model: BenchmarkedModel, setting: Setting | None) -> SpeedupResult | None:
     """The model's speed-up under a setting, if it was measured."""
-    return next((one for one in model.speedups if setting_of(one) == setting), None)
+    return next((one for one in model.speedups if setting and _is_of(one, setting)), None)
+
+
+def _is_of(one: SpeedupResult, setting: Setting) -> bool:
+    """Speed-ups of older results do not say their precision: there was one for a runtime."""
+    if one.precision is None:
+        return (one.batch_size, one.runtime) == (setting.batch_size, setting.runtime)
+    return setting_of(one) == setting
 
 
 def contender(result: BenchmarkResult) -> int | None:

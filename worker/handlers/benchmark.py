@@ -2,31 +2,53 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, cast
 
 from service.contract.benchmark import (
     BenchmarkedModel,
     BenchmarkResult,
     BenchmarkSpec,
     LatencyResult,
+    ProcessResult,
     Runtime,
+    SkippedCell,
     SpeedupResult,
 )
 from service.contract.training import Evaluation, ModelFacts
-from worker.engine.device import synchronizer
-from worker.engine.errors import Stopped
-from worker.engine.measure.latency import Latency, measure_interleaved, speedup
-from worker.engine.measure.runtimes import RUNTIMES, Runner
+from worker.engine.device import Precision
+from worker.engine.measure.conductor import Skipped, Timed, contest
+from worker.engine.measure.contestant import Conditions, Entry, engine_error
+from worker.engine.measure.latency import Latency, speedup
 from worker.handlers.common import Job, Outcome, check_fits, data_facts, model_facts
 from worker.handlers.distill import retention
+from worker.tuning import SETTINGS
 
-Cell = tuple[str, Runtime, int]  # model reference, runtime, batch size
+_ABOUT_THREADS: Final = ("OMP_", "GOMP_", "MKL_", "KMP_", "OPENBLAS_", "MALLOC_")
+
+Score = tuple[ModelFacts, Evaluation]
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What one contest found of one model. `baseline` is the first model's in the same runtime,
+    `first` the first model's in the first runtime; all three took turns."""
+
+    timed: Timed
+    baseline: Timed | None
+    first: Timed | None
+
+    @property
+    def runtime(self) -> Runtime:
+        return cast("Runtime", self.timed.entry.runtime)
 
 
 def benchmark(job: Job, spec: BenchmarkSpec) -> Outcome:
-    """Score every model, then time all of them in turns, one runtime and batch size at a time."""
+    """Score every model, then time all of them in turns, one runtime and precision at a time."""
     data = job.data(spec.dataset)
     threads = spec.threads or len(os.sched_getaffinity(0))
-    scores: dict[str, tuple[ModelFacts, Evaluation]] = {}
+    conditions = Conditions(job.device, threads, timing_environment())
+    scores: dict[str, Score] = {}
     job.observer.on_phase("evaluating")
     for reference in spec.models:
         source = job.input(reference)
@@ -35,74 +57,114 @@ def benchmark(job: Job, spec: BenchmarkSpec) -> Outcome:
         test, _ = job.evaluate(loaded, data.test)
         facts = model_facts(loaded, job.folder / source.folder, source.id, source.name)
         scores[reference] = (facts, test)
-    timed, ran_in = _measure(job, spec, threads)
-    rows = tuple(_row(spec, reference, scores, timed, ran_in, threads) for reference in spec.models)
+    measured, skipped = _measure(job, spec, conditions)
     result = BenchmarkResult(
         baseline=scores[spec.models[0]][0].model,
-        models=rows,
+        models=tuple(_row(spec, name, scores, measured, skipped, threads) for name in spec.models),
         data=data_facts(spec.dataset, data),
         environment=job.environment().model_copy(update={"threads": threads}),
+        timing_environment={
+            name: value
+            for name, value in sorted(conditions.environment.items())
+            if name.startswith(_ABOUT_THREADS)
+        },
         seed=spec.seed,
+        warnings=_warnings(measured, scores),
     )
     return Outcome(result, labels=data.labels)
 
 
+def timing_environment() -> dict[str, str]:
+    """That of a process that times: without what `worker.tuning` added for training.
+
+    Training shares the machine, so its threads sleep while they wait. A timing process is the only
+    one that runs, and is to run as the libraries do where nobody has tuned anything: what is
+    measured is what will be met elsewhere. An operator's own settings stay.
+    """
+    return {name: value for name, value in os.environ.items() if SETTINGS.get(name) != value}
+
+
 def _measure(
-    job: Job, spec: BenchmarkSpec, threads: int
-) -> tuple[dict[Cell, Latency], dict[Cell, str]]:
+    job: Job, spec: BenchmarkSpec, conditions: Conditions
+) -> tuple[list[_Measured], list[Skipped]]:
+    """One contest for each runtime and precision; in each the very first process runs too."""
     job.observer.on_phase("measuring")
-    timed: dict[Cell, Latency] = {}
-    ran_in: dict[Cell, str] = {}
-    combinations = [(runtime, size) for runtime in spec.runtimes for size in spec.batch_sizes]
-    for done, (runtime, batch_size) in enumerate(combinations):
-        job.observer.on_step(done, len(combinations), {})
-        runners: dict[str, Runner] = {
-            reference: RUNTIMES[runtime](
-                job.folder / job.input(reference).folder,
-                batch_size=batch_size,
-                device=job.device,
-                threads=threads,
-                precision=job.precision,
-            )
-            for reference in spec.models
-        }
-        latencies = measure_interleaved(
-            runners,
+    precisions: tuple[Precision, ...] = spec.precisions or (job.precision,)
+    combinations = [(runtime, precision) for precision in precisions for runtime in spec.runtimes]
+    total = len(combinations) * len(spec.batch_sizes) * spec.blocks
+    done = 0
+
+    def on_block() -> None:
+        nonlocal done
+        done += 1
+        job.observer.on_step(done, total, {})
+
+    def entry(reference: str, runtime: str, precision: Precision) -> Entry:
+        return Entry(reference, job.folder / job.input(reference).folder, runtime, precision)
+
+    first = entry(spec.models[0], *combinations[0])
+    measured: dict[tuple[str, str, str], _Measured] = {}
+    skipped: list[Skipped] = []
+    for runtime, precision in combinations:
+        entries = [entry(reference, runtime, precision) for reference in spec.models]
+        timed, left_out = contest(
+            entries if first in entries else [first, *entries],
+            conditions,
+            batch_sizes=spec.batch_sizes,
             warmup_s=spec.warmup_s,
             blocks=spec.blocks,
             block_s=spec.block_s,
-            synchronize=synchronizer(job.device),
             should_stop=job.observer.should_stop,
+            on_block=on_block,
         )
-        if job.observer.should_stop():  # half a measurement is none; it starts over
-            raise Stopped
-        for reference, latency in latencies.items():
-            timed[reference, runtime, batch_size] = latency
-            ran_in[reference, runtime, batch_size] = runners[reference].precision
-    job.observer.on_step(len(combinations), len(combinations), {})
-    return timed, ran_in
+        skipped += [one for one in left_out if one.entry in entries]
+        found = {one.entry: one for one in timed}
+        for one in entries:
+            if one in found:
+                # A runtime may run another precision than it was asked for, and so the same twice.
+                key = (one.name, runtime, found[one].facts.precision)
+                pair = _Measured(found[one], found.get(entries[0]), found.get(first))
+                measured.setdefault(key, pair)
+    if not measured:
+        raise engine_error(skipped[0].code, skipped[0].reason)
+    return list(measured.values()), skipped
 
 
 def _row(
     spec: BenchmarkSpec,
     reference: str,
-    scores: Mapping[str, tuple[ModelFacts, Evaluation]],
-    timed: Mapping[Cell, Latency],
-    ran_in: Mapping[Cell, str],
+    scores: Mapping[str, Score],
+    measured: list[_Measured],
+    skipped: list[Skipped],
     threads: int,
 ) -> BenchmarkedModel:
     facts, test = scores[reference]
-    first = spec.models[0]
-    base_facts, base_test = scores[first]
-    cells: list[Cell] = [(reference, r, b) for r in spec.runtimes for b in spec.batch_sizes]
+    base_facts, base_test = scores[spec.models[0]]
+    mine = [one for one in measured if one.timed.entry.name == reference]
+    cells = [(one, size) for one in mine for size in spec.batch_sizes]
     return BenchmarkedModel(
         facts=facts,
         test=test,
-        latencies=tuple(_latency(cell, timed[cell], ran_in[cell], threads) for cell in cells),
-        speedups=()
-        if reference == first
-        else tuple(
-            _speedup(cell, timed[first, *cell[1:]], timed[cell], spec.seed) for cell in cells
+        latencies=tuple(_latency(one, size, threads) for one, size in cells),
+        speedups=tuple(
+            _speedup(one, one.baseline, size, spec.seed)
+            for one, size in cells
+            if one.baseline not in (None, one.timed)
+        ),
+        runtime_speedups=tuple(
+            _speedup(one, one.first, size, spec.seed)
+            for one, size in cells
+            if one.first not in (None, one.timed)
+        ),
+        processes=tuple(
+            ProcessResult(runtime=one.runtime, **vars(one.timed.facts)) for one in mine
+        ),
+        skipped=tuple(
+            SkippedCell(
+                runtime=cast("Runtime", one.entry.runtime), code=one.code, reason=one.reason
+            )
+            for one in skipped
+            if one.entry.name == reference
         ),
         compression_ratio=base_facts.parameters / facts.parameters,
         size_ratio=facts.size_bytes / base_facts.size_bytes,
@@ -111,12 +173,21 @@ def _row(
     )
 
 
-def _latency(cell: Cell, latency: Latency, precision: str, threads: int) -> LatencyResult:
-    _, runtime, batch_size = cell
+def _warnings(measured: list[_Measured], scores: Mapping[str, Score]) -> tuple[str, ...]:
+    return tuple(
+        f"{scores[one.timed.entry.name][0].name} in {one.runtime}, batch {size}: the warm-up came "
+        "to no rest, so its latencies may still fall or rise."
+        for one in measured
+        for size in one.timed.unsettled
+    )
+
+
+def _latency(one: _Measured, batch_size: int, threads: int) -> LatencyResult:
+    latency: Latency = one.timed.latencies[batch_size]
     return LatencyResult(
-        runtime=runtime,
+        runtime=one.runtime,
         batch_size=batch_size,
-        precision=precision,
+        precision=one.timed.facts.precision,
         threads=threads,
         p50_ms=latency.p50_ms,
         p90_ms=latency.p90_ms,
@@ -130,12 +201,13 @@ def _latency(cell: Cell, latency: Latency, precision: str, threads: int) -> Late
     )
 
 
-def _speedup(cell: Cell, baseline: Latency, latency: Latency, seed: int) -> SpeedupResult:
-    _, runtime, batch_size = cell
-    ratio = speedup(baseline, latency, seed)
+def _speedup(one: _Measured, base: Timed | None, batch_size: int, seed: int) -> SpeedupResult:
+    assert base is not None
+    ratio = speedup(base.latencies[batch_size], one.timed.latencies[batch_size], seed)
     return SpeedupResult(
-        runtime=runtime,
+        runtime=one.runtime,
         batch_size=batch_size,
+        precision=one.timed.facts.precision,
         speedup=ratio.median,
         low=ratio.low,
         high=ratio.high,

@@ -102,7 +102,9 @@ class Runtime:
                 precision=precision,
             )
         inputs = inputs_of(read_config(folder), batch_size)
-        found = checked_difference(runner.predict(inputs), reference_of(folder, inputs), runner)
+        found = checked_difference(
+            runner.predict(inputs), reference_of(folder, inputs), runner.precision
+        )
         return replace(runner, max_abs_difference=found)
 
 
@@ -119,9 +121,9 @@ def reference_of(folder: Path, inputs: Tensor) -> Tensor:
     return logits
 
 
-def checked_difference(logits: Tensor, reference: Tensor, runner: Runner) -> float:
+def checked_difference(logits: Tensor, reference: Tensor, precision: str) -> float:
     """The largest difference. Raises `NotExportable` where it is more than its precision's."""
-    tolerance = _TOLERANCE if runner.precision == "fp32" else _HALF_TOLERANCE
+    tolerance = _TOLERANCE if precision == "fp32" else _HALF_TOLERANCE
     difference = float((logits - reference).abs().max())
     if not difference <= tolerance * max(1.0, float(reference.abs().max())):
         raise NotExportable(f"the exported model's logits differ by {difference:.3g}")

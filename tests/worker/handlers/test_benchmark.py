@@ -1,0 +1,63 @@
+"""A benchmark, from the spec to the result."""
+
+import pytest
+
+from service.contract.benchmark import BenchmarkResult, BenchmarkSpec
+from tests.worker.engine.recorder import Recorder
+from tests.worker.handlers.conftest import TEACHERS, MakeJob
+from worker.engine.errors import RuntimeMissing
+from worker.handlers.benchmark import benchmark, timing_environment
+from worker.tuning import SETTINGS
+
+QUICK = {"kind": "benchmark", "warmup_s": 0.01, "blocks": 2, "block_s": 0.01, "threads": 1}
+
+
+def _result(make_job: MakeJob, **spec: object) -> BenchmarkResult:
+    job = make_job(Recorder(), **{**QUICK, **spec})
+    assert isinstance(job.spec, BenchmarkSpec)
+    result = benchmark(job, job.spec).result
+    assert isinstance(result, BenchmarkResult)
+    return result
+
+
+def test_every_cell_has_its_latency_process_and_speedup(make_job: MakeJob) -> None:
+    runtimes = ["eager", "onnxruntime", "executorch"]
+    result = _result(make_job, models=TEACHERS, runtimes=runtimes, batch_sizes=[1, 2])
+    wanted = [(name, size) for name in ("eager", "onnxruntime") for size in (1, 2)]
+    for model in result.models:
+        assert [(one.runtime, one.batch_size) for one in model.latencies] == wanted
+        assert [one.runtime for one in model.processes] == ["eager", "onnxruntime"]
+        assert [one.code for one in model.skipped] == ["runtime_missing"]
+        # 48 inputs to 16 units to 3 classes
+        assert model.facts.parameters == 48 * 16 + 16 + 16 * 3 + 3
+        assert model.facts.macs == 48 * 16 + 16 * 3
+    baseline, other = result.models
+    assert baseline.speedups == ()
+    assert [(one.runtime, one.batch_size) for one in other.speedups] == wanted
+    assert [(one.runtime, one.batch_size) for one in baseline.runtime_speedups] == wanted[2:]
+    assert [(one.runtime, one.batch_size) for one in other.runtime_speedups] == wanted
+
+
+def test_a_precision_that_a_runtime_lacks_is_not_measured_twice(make_job: MakeJob) -> None:
+    result = _result(
+        make_job,
+        models=TEACHERS[:1],
+        runtimes=["eager", "onnxruntime"],
+        batch_sizes=[1],
+        precisions=["fp32", "bf16"],
+    )
+    found = {(one.runtime, one.precision) for one in result.models[0].latencies}
+    assert found == {("eager", "fp32"), ("eager", "bf16"), ("onnxruntime", "fp32")}
+
+
+def test_a_benchmark_of_nothing_that_runs_fails(make_job: MakeJob) -> None:
+    with pytest.raises(RuntimeMissing, match="TensorRT"):
+        _result(make_job, models=TEACHERS[:1], runtimes=["tensorrt"], batch_sizes=[1])
+
+
+def test_timing_processes_are_not_tuned_as_training_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")  # an operator's own
+    found = {name: timing_environment().get(name) for name in SETTINGS}
+    assert found == {**dict.fromkeys(SETTINGS), "GOMP_SPINCOUNT": "7"}
