@@ -17,7 +17,7 @@ import torch
 
 from benchmarks.figures import Options, Report
 from benchmarks.model_coverage import CANDIDATES, Candidate
-from worker.engine.measure.runtimes import onnxruntime
+from worker.engine.measure.runtimes import RUNTIMES
 from worker.engine.measure.size import parameters
 from worker.engine.models.config import ModelConfig
 from worker.engine.models.folder import build, load_folder, save_folder
@@ -31,7 +31,7 @@ _CPU: Final = torch.device("cpu")
 
 
 def run(options: Options) -> Report:
-    """The same 60 on either budget; prints a line for each."""
+    """The same 60 on either budget; a line for each goes to stderr as it comes."""
     torch.set_num_threads(1)  # for models this small, threads mostly wait for one another
     report = Report()
     failures: dict[str, str] = {}
@@ -42,8 +42,8 @@ def run(options: Options) -> Report:
         except Exception as error:
             outcome = failures[candidate.name] = f"{type(error).__name__}: {error}"[:200]
         seconds = time.perf_counter() - start
-        sys.stdout.write(f"{candidate.name:44} {seconds:5.1f} s  {outcome}\n")
-        sys.stdout.flush()
+        sys.stderr.write(f"{candidate.name:44} {seconds:5.1f} s  {outcome}\n")
+        sys.stderr.flush()
     share = 1 - len(failures) / len(CANDIDATES)
     target = f"at least 90 % of {len(CANDIDATES)}"
     report.at_least("architectures that prune, reload and export", share, "share", 0.9, target)
@@ -76,7 +76,9 @@ def _try(candidate: Candidate, seed: int) -> float:
         save_folder(pruned, after, folder, card="")
         if not torch.equal(load_folder(folder).module(x), pruned(x)):
             raise ValueError("reloads to other outputs")
-        onnxruntime(folder, batch_size=2, device=_CPU, threads=1)  # raises if they disagree
+        RUNTIMES["onnxruntime"](
+            folder, batch_size=2, device=_CPU, threads=1
+        )  # raises if they disagree
     return ratio
 
 

@@ -62,6 +62,7 @@ def describe_engine(host: EngineHost, settings: Settings) -> WorkerCapabilities:
         kinds=get_args(JobKind),
         architectures=seen["architectures"],
         losses=seen["losses"],
+        pruning=seen["pruning"],
         runtimes=seen["runtimes"],
         datasets=seen["datasets"],
     )

@@ -1,6 +1,6 @@
 """What works here, what it can do, and how much waits."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 
 from fastapi import APIRouter
@@ -33,21 +33,27 @@ def get_capabilities(caller: Reader, services: ServicesDep) -> CapabilitiesRead:
 
 def merged(workers: list[WorkerCapabilities]) -> CapabilitiesRead:
     """What one worker or another can do."""
-    options: dict[str, set[str]] = {}
-    for worker in workers:
-        for name, taken in worker.architectures.items():
-            options.setdefault(name, set()).update(taken)
+    options = _by_name(worker.architectures for worker in workers)
     return CapabilitiesRead(
         version=version("modelpress"),
         kinds=_all(worker.kinds for worker in workers),
-        architectures={name: tuple(sorted(taken)) for name, taken in sorted(options.items())},
+        architectures=options,
         losses=_all(worker.losses for worker in workers),
+        pruning=_by_name(worker.pruning for worker in workers),
         layers={name: layers for name, layers in LAYERS_OF.items() if name in options},
         runtimes=_all(worker.runtimes for worker in workers),
         datasets=_all(worker.datasets for worker in workers),
         devices=_all([worker.device_name] for worker in workers),
         workers=len(workers),
     )
+
+
+def _by_name(parts: Iterable[Mapping[str, tuple[str, ...]]]) -> dict[str, tuple[str, ...]]:
+    whole: dict[str, set[str]] = {}
+    for part in parts:
+        for name, taken in part.items():
+            whole.setdefault(name, set()).update(taken)
+    return {name: tuple(sorted(taken)) for name, taken in sorted(whole.items())}
 
 
 def _all(names: Iterable[Iterable[str]]) -> tuple[str, ...]:

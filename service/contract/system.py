@@ -20,6 +20,9 @@ class WorkerAbilities(Contract):
     torch: str = Field(description="Version of torch.")
     kinds: tuple[str, ...] = Field(description="Kinds of job.")
     losses: tuple[str, ...] = Field(description="Distillation losses.")
+    pruning: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="Importances, by pruning method."
+    )
     runtimes: tuple[str, ...] = Field(description="Runtimes of benchmarks.")
     datasets: tuple[str, ...] = Field(description="Built-in datasets.")
 
@@ -86,6 +89,9 @@ class CapabilitiesRead(Contract):
     kinds: tuple[str, ...] = Field(description="Kinds of job.")
     architectures: dict[str, tuple[str, ...]] = Field(description="Options, by architecture.")
     losses: tuple[str, ...] = Field(description="Distillation losses.")
+    pruning: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="Importances, by pruning method."
+    )
     layers: dict[str, FeatureLayers] = Field(
         description="Layers that losses of features can read, by built-in architecture."
     )

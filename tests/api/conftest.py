@@ -86,6 +86,7 @@ class Service:
             "architectures": {"mlp": ["dropout", "hidden"], "cnn_student": []}
             | {f"timm/{name}": options for name, options in architectures.items()},
             "losses": ["kd"],
+            "pruning": {"structured": ["magnitude", "lamp"]},
             "runtimes": ["eager"],
             "datasets": ["digits"],
         }

@@ -169,6 +169,7 @@ def test_capabilities_workers_and_queue_tell_of_the_workers_alive(service: Servi
     capabilities = service.http.get("/v1/capabilities").json()
     assert capabilities["architectures"]["mlp"] == ["dropout", "hidden"]
     assert capabilities["devices"] == ["Test CPU"]
+    assert capabilities["pruning"] == {"structured": ["lamp", "magnitude"]}
     service.claim()
     stranger = service.key_for("other")
     for headers, jobs in (({}, [job["id"]]), (stranger, [])):

@@ -5,7 +5,7 @@ from typing import get_args
 from service.contract import prune
 from worker.engine.prune.importance import CRITERIA
 from worker.engine.prune.masks import MaskImportance
-from worker.engine.prune.recipe import AllocationName, MethodName, Recipe
+from worker.engine.prune.recipe import IMPORTANCES_OF, AllocationName, MethodName, Recipe
 from worker.engine.prune.regularise import Regulariser
 from worker.engine.prune.schedule import ScheduleName
 
@@ -13,7 +13,8 @@ from worker.engine.prune.schedule import ScheduleName
 def test_every_importance_is_a_criterion() -> None:
     assert set(get_args(prune.Importance)) == set(CRITERIA)
     unstructured = prune.UnstructuredMethod.model_fields["importance"].annotation
-    assert get_args(unstructured) == get_args(MaskImportance)
+    assert get_args(unstructured) == get_args(MaskImportance) == IMPORTANCES_OF["unstructured"]
+    assert set(IMPORTANCES_OF) == set(get_args(MethodName))
 
 
 def test_methods_allocations_and_schedules_agree() -> None:

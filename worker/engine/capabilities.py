@@ -9,6 +9,7 @@ from worker.engine.device import device_name, memory_bytes, resolve_device
 from worker.engine.distill.losses import LOSSES
 from worker.engine.measure.runtimes import RUNTIMES
 from worker.engine.models import registry
+from worker.engine.prune.recipe import IMPORTANCES_OF
 
 
 def capabilities() -> dict[str, Any]:
@@ -26,6 +27,7 @@ def capabilities() -> dict[str, Any]:
         "architectures": {n: sorted(taken) for n, taken in registry.options_by_name().items()},
         "left_out": registry.left_out(),
         "losses": list(LOSSES),
+        "pruning": {name: list(taken) for name, taken in IMPORTANCES_OF.items()},
         "runtimes": list(RUNTIMES),
         "datasets": list(BUILTIN),
     }

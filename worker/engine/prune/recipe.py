@@ -2,12 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
+from worker.engine.prune.importance import CRITERIA
 from worker.engine.prune.structured import Amount
 
 MethodName = Literal["structured", "unstructured", "n_m", "structured_mask"]
 AllocationName = Literal["uniform", "global", "adaptive"]
+IMPORTANCES_OF: Final[Mapping[MethodName, tuple[str, ...]]] = {
+    "structured": CRITERIA,
+    "unstructured": ("magnitude", "random"),
+    "n_m": ("magnitude",),
+    "structured_mask": ("magnitude",),
+}
 
 
 @dataclass(frozen=True)
