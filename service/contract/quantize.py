@@ -1,8 +1,9 @@
 """`quantize`: a model with fewer bits, as a graph for ONNX Runtime."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from service.contract.base import Contract, DatasetRef, JobSpecBase, ModelRef
 from service.contract.benchmark import BatchSize
@@ -13,6 +14,11 @@ class StaticInt8Method(Contract):
     """Weights and activations in int8; the ranges of activations are measured on examples."""
 
     name: Literal["static_int8"] = Field("static_int8", description="The method.")
+    tool: Literal["onnxruntime", "nncf"] = Field(
+        "onnxruntime",
+        description="What measures ranges and inserts them: ONNX Runtime's tool, or OpenVINO's, "
+        "which also corrects biases and has a calibration of its own.",
+    )
     calibration: Literal["minmax", "percentile", "entropy"] = Field(
         "minmax",
         description="The range that an activation gets: all that was seen, all but a hundredth "
@@ -21,6 +27,14 @@ class StaticInt8Method(Contract):
     calibration_samples: int = Field(
         512, ge=1, le=65_536, description="Examples of the training split to measure ranges on."
     )
+
+    @model_validator(mode="after")
+    def _calibrates_by_one_rule(self) -> Self:
+        if self.tool == "nncf" and self.calibration != "minmax":
+            raise PydanticCustomError(
+                "impossible_combination", "calibration is of the tool onnxruntime"
+            )
+        return self
 
 
 class DynamicInt8Method(Contract):

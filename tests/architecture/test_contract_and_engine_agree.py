@@ -8,8 +8,10 @@ import torch
 from service.contract import catalog, job_errors
 from service.contract.benchmark import LatencyResult, Runtime
 from service.contract.datasets import DatasetFormat
+from service.contract.export import ExportFormat
 from service.contract.layers import LAYERS_OF
 from service.contract.losses import AnyLoss, FeatureLossBase, LossBase
+from service.contract.models import EXPORT_SUFFIXES
 from service.contract.specs import JobKind
 from service.contract.training import Environment, TrainingSpec
 from worker.engine import errors
@@ -17,6 +19,7 @@ from worker.engine.data import intake
 from worker.engine.data.builtin import BUILTIN
 from worker.engine.device import Environment as EngineEnvironment
 from worker.engine.distill.losses import LOSSES, FeatureLoss, default_options
+from worker.engine.export.formats import EXPORTERS
 from worker.engine.measure.runtimes import RUNTIMES
 from worker.engine.models.features import layer_candidates
 from worker.engine.models.registry import ARCHITECTURES
@@ -30,6 +33,11 @@ def test_architectures_and_their_options_agree() -> None:
 def test_runtimes_agree() -> None:
     assert set(get_args(Runtime)) == set(RUNTIMES)
     assert get_args(LatencyResult.model_fields["runtime"].annotation) == get_args(Runtime)
+
+
+def test_export_formats_agree() -> None:
+    assert get_args(ExportFormat) == tuple(EXPORTERS)
+    assert set(EXPORT_SUFFIXES) == set(EXPORTERS)
 
 
 def test_losses_agree() -> None:

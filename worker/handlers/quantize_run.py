@@ -18,7 +18,7 @@ from worker.engine.models.folder import LoadedModel
 from worker.engine.models.graph import Graph
 from worker.engine.quantize.integer import StaticQuantizer, has_vnni
 from worker.engine.quantize.layers import Layer, chosen
-from worker.engine.quantize.methods import UNCALIBRATED, graph_layers, stripped
+from worker.engine.quantize.methods import STATIC, UNCALIBRATED, graph_layers, stripped
 from worker.engine.quantize.sensitivity import Sensitivity, least_kept, sensitivities
 from worker.engine.seeds import generator
 from worker.engine.train.evaluate import predict
@@ -73,7 +73,7 @@ class QuantizeRun:
         self.calibration_samples = sum(len(batch) for batch in batches)
         if not has_vnni():
             self._warn("The processor has no VNNI: weights are kept to 7 bits, and int8 gains less")
-        with StaticQuantizer(self.content, batches, method.calibration) as quantizer:
+        with STATIC[method.tool](self.content, batches, method.calibration) as quantizer:
             names = {layer.name for layer in layers}
             layers = tuple(layer for layer in quantizer.layers if layer.name in names)
             ignored = tuple(layer for layer in quantizer.layers if layer.name not in names)

@@ -41,17 +41,16 @@ class StaticQuantizer:
         from onnxruntime.quantization.shape_inference import quant_pre_process
 
         self._folder = tempfile.TemporaryDirectory()
-        self._prepared = Path(self._folder.name) / "prepared.onnx"
+        self.prepared = Path(self._folder.name) / "prepared.onnx"
         self._cache = Path(self._folder.name) / "ranges.json"
-        self._batches, self._calibration = batches, calibration
-        source = self._prepared.with_name("source.onnx")
+        self.batches, self._calibration = batches, calibration
+        source = self.prepared.with_name("source.onnx")
         source.write_bytes(content)
-        with _quiet("prepared"):
-            quant_pre_process(str(source), str(self._prepared), skip_symbolic_shape=True)
-        model = onnx.load(self._prepared)
+        with quiet("prepared"):
+            quant_pre_process(str(source), str(self.prepared), skip_symbolic_shape=True)
+        model = onnx.load(self.prepared)
         self.layers = layers_of(model)
-        self._input = model.graph.input[0].name
-        self._nodes = {node.name for node in model.graph.node}
+        self.input = model.graph.input[0].name
 
     def __enter__(self) -> "StaticQuantizer":
         return self
@@ -75,12 +74,12 @@ class StaticQuantizer:
             "percentile": q.CalibrationMethod.Percentile,
             "entropy": q.CalibrationMethod.Entropy,
         }
-        made = self._prepared.with_name("made.onnx")
-        with _quiet("quantised"):
+        made = self.prepared.with_name("made.onnx")
+        with quiet("quantised"):
             q.quantize_static(
-                str(self._prepared),
+                str(self.prepared),
                 str(made),
-                _reader(self._input, self._batches),
+                _reader(self.input, self.batches),
                 quant_format=q.QuantFormat.QDQ,
                 op_types_to_quantize=list(_STATIC_OPERATORS),
                 per_channel=True,
@@ -104,7 +103,7 @@ def dynamic_int8(content: bytes, layers: Sequence[Layer]) -> bytes:
         raise NotQuantizable("it has no matrix products; for convolutions ask for static_int8")
     every = layers_of(onnx.ModelProto.FromString(content))
     kept = [layer.node for layer in every if layer not in layers]
-    with tempfile.TemporaryDirectory() as folder, _quiet("quantised"):
+    with tempfile.TemporaryDirectory() as folder, quiet("quantised"):
         source, made = Path(folder) / "source.onnx", Path(folder) / "made.onnx"
         source.write_bytes(content)
         q.quantize_dynamic(
@@ -145,7 +144,7 @@ def _reader(name: str, batches: Sequence[Array]) -> Any:
 
 
 @contextlib.contextmanager
-def _quiet(what: str) -> Iterator[None]:
+def quiet(what: str) -> Iterator[None]:
     """Without the library's chatter. Raises `NotQuantizable` where it gives up."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)

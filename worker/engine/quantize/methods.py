@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from worker.engine.errors import NotQuantizable
-from worker.engine.quantize.integer import dynamic_int8
+from worker.engine.quantize.integer import StaticQuantizer, dynamic_int8
 from worker.engine.quantize.layers import Layer, layers_of
+from worker.engine.quantize.nncf_integer import NncfQuantizer
 from worker.engine.quantize.weights import store_half, store_int8
 
 Quantize = Callable[[bytes, Sequence[Layer]], bytes]
@@ -34,6 +35,11 @@ UNCALIBRATED: Final[Mapping[str, Quantize]] = {
     "bf16": _in_place(lambda model, layers: store_half(model, layers, "bf16")),
 }
 """Methods that need no data."""
+STATIC: Final[Mapping[str, type[StaticQuantizer]]] = {
+    "onnxruntime": StaticQuantizer,
+    "nncf": NncfQuantizer,
+}
+"""Tools that measure ranges for `static_int8`."""
 METHODS: Final = ("static_int8", *UNCALIBRATED)
 
 

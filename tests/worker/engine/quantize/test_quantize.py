@@ -1,12 +1,14 @@
 """Graphs in fewer bits: what is rounded how, what stays, and what that does to answers."""
 
 import math
+from typing import get_args
 
 import numpy as np
 import onnx
 import pytest
 import torch
 
+from service.contract.quantize import QuantizeMethod, StaticInt8Method
 from worker.engine.errors import NotQuantizable
 from worker.engine.measure.runtimes import export_onnx
 from worker.engine.models.config import ModelConfig
@@ -14,7 +16,7 @@ from worker.engine.models.folder import LoadedModel, build
 from worker.engine.models.graph import Graph
 from worker.engine.quantize.integer import StaticQuantizer, dynamic_int8
 from worker.engine.quantize.layers import chosen
-from worker.engine.quantize.methods import UNCALIBRATED, graph_layers, stripped
+from worker.engine.quantize.methods import METHODS, STATIC, UNCALIBRATED, graph_layers, stripped
 from worker.engine.quantize.sensitivity import least_kept, sensitivities
 from worker.engine.quantize.weights import per_output_int8
 
@@ -129,9 +131,24 @@ def test_static_int8_runs_in_integers_and_keeps_what_it_is_told_to(conv: bytes) 
     assert {one.layer.name for one in errors} == {layer.name for layer in graph_layers(conv)}
 
 
+def test_the_tool_of_openvino_makes_a_graph_for_the_same_runtime(dense: bytes) -> None:
+    with STATIC["nncf"](dense, [inputs(32).numpy()], "minmax") as quantizer:
+        whole = quantizer.all_but(())
+        half = quantizer.all_but(quantizer.layers[:1])
+    assert stored_types(whole) >= {"INT8"}
+    assert 0 < relative_error(whole, dense) < 0.1
+    assert len(half) > len(whole)
+
+
 @pytest.mark.parametrize("enough", range(1, 12))
 def test_the_least_number_of_float_layers_is_found(enough: int) -> None:
     assert least_kept(lambda count: count >= enough, 11) == enough
+
+
+def test_the_contract_names_the_methods_and_tools_of_the_engine() -> None:
+    union = get_args(get_args(QuantizeMethod)[0])
+    assert tuple(kind().name for kind in union) == METHODS
+    assert set(get_args(StaticInt8Method.model_fields["tool"].annotation)) == set(STATIC)
 
 
 def test_no_number_of_float_layers_may_be_enough() -> None:
