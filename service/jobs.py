@@ -72,6 +72,8 @@ def references_of(spec: JobSpec) -> list[Reference]:
 def requirements_of(spec: JobSpec) -> tuple[str, ...]:
     """What a worker must be able to do, one token each; see `worker.main.capability_tokens`."""
     tokens = [f"kind:{spec.kind}"]
+    if spec.gpus > 1 and spec.device != "cpu":
+        tokens.append(f"gpus:{spec.gpus}")
     if spec.dataset in BUILTIN_DATASETS:
         tokens.append(f"dataset:{spec.dataset}")
     match spec.kind:

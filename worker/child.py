@@ -11,9 +11,10 @@ from pathlib import Path
 
 from service.contract.training import EpochRecord as EpochRead
 from worker.channel import Channel
-from worker.engine.errors import EngineError, Stopped
-from worker.engine.observer import EpochRecord
-from worker.order import ORDER, PRODUCT, CheckOrder, read_order
+from worker.engine.errors import EngineError, RankLost, Stopped
+from worker.engine.observer import EpochRecord, NullObserver
+from worker.order import ORDER, PRODUCT, CheckOrder, JobOrder, read_order
+from worker.ranks import LOST, Notebook, Place, together
 
 
 class ChannelObserver:
@@ -65,7 +66,15 @@ def main(channel: Channel, folder: Path, kind: str) -> int:
     """The entry of every job and intake child. Exits 0 also for a failure that it could name."""
     if kind == "intake":
         return _speak(channel, folder, lambda: _check(folder))
-    return _speak(channel, folder, lambda: _run(channel, folder))
+    order = read_order(folder)
+    if order.spec.gpus == 1:
+        return _speak(channel, folder, lambda: _run(order, channel, folder))
+    return together(
+        order.spec.gpus,
+        folder,
+        channel,
+        lambda ours, own, place: _speak(ours, own, lambda: _take_part(order, ours, own, place)),
+    )
 
 
 def describe(channel: Channel, folder: Path, kind: str) -> int:
@@ -76,11 +85,23 @@ def describe(channel: Channel, folder: Path, kind: str) -> int:
     return 0
 
 
-def _run(channel: Channel, folder: Path) -> str:
+def _run(order: JobOrder, channel: Channel, folder: Path) -> str:
     from worker.handlers import handle  # the handlers import the engine, and so torch
 
-    order = read_order(folder)
     return handle(order, folder, ChannelObserver(channel, folder)).model_dump_json()
+
+
+def _take_part(order: JobOrder, ours: Channel | Notebook, folder: Path, place: Place) -> str:
+    """One of several processes: all of them do the job, the first one tells and keeps it."""
+    from worker.engine.group import joined
+    from worker.handlers import handle, take_part
+
+    with joined(place.rank, place.size, place.meeting) as group:
+        if isinstance(ours, Channel):
+            observer = ChannelObserver(ours, folder)
+            return handle(order, folder, observer, group).model_dump_json()
+        take_part(order, folder, NullObserver(), group)
+        return ""
 
 
 def _check(folder: Path) -> str:
@@ -90,12 +111,15 @@ def _check(folder: Path) -> str:
     return check(order.check, folder).model_dump_json()
 
 
-def _speak(channel: Channel, folder: Path, work: Callable[[], str]) -> int:
+def _speak(channel: Channel | Notebook, folder: Path, work: Callable[[], str]) -> int:
     try:
         (folder / PRODUCT).write_text(work(), encoding="utf-8")
         channel.send({"type": "done"})
     except Stopped:
         channel.send({"type": "stopped"})
+    except RankLost:
+        traceback.print_exc()
+        return LOST
     except EngineError as error:
         channel.send(
             {"type": "error", "code": error.code, "message": str(error), "hint": error.hint}

@@ -10,6 +10,7 @@ from celery.signals import worker_shutting_down
 
 from service.blobs import BlobStore
 from service.config import Settings
+from service.contract.base import MOST_GPUS
 from service.contract.catalog import requirement_of
 from service.contract.ids import new_id
 from service.contract.specs import JobKind
@@ -57,6 +58,7 @@ def describe_engine(host: EngineHost, settings: Settings) -> WorkerCapabilities:
     return WorkerCapabilities(
         device="cpu" if settings.device == "cpu" else seen["device"],
         device_name=seen["device_name"],
+        gpus=0 if settings.device == "cpu" else seen["gpus"],
         memory_bytes=seen["memory_bytes"],
         torch=seen["torch"],
         kinds=get_args(JobKind),
@@ -69,9 +71,11 @@ def describe_engine(host: EngineHost, settings: Settings) -> WorkerCapabilities:
 
 
 def capability_tokens(seen: WorkerCapabilities) -> frozenset[str]:
-    """What jobs may require, one token each."""
+    """What jobs may require, one token each. Without GPUs any number of processes will do."""
+    most = seen.gpus if seen.device == "cuda" else MOST_GPUS
     return frozenset(
-        [f"kind:{kind}" for kind in seen.kinds]
+        [f"gpus:{count}" for count in range(2, most + 1)]
+        + [f"kind:{kind}" for kind in seen.kinds]
         + [requirement_of(name) for name in seen.architectures]
         + [f"loss:{name}" for name in seen.losses]
         + [f"runtime:{name}" for name in seen.runtimes]

@@ -1,7 +1,7 @@
 """What every part of the contract shares: closed frozen models, references, common spec fields."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -60,6 +60,8 @@ CheckStatus = Literal["checking", "ready", "rejected"]
 """Whether a worker has looked inside an upload, and what it found."""
 
 Device = Literal["auto", "cpu", "cuda"]
+MOST_GPUS: Final = 8
+"""That a job may use, all in one machine."""
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
@@ -76,7 +78,7 @@ class JobSpecBase(Contract):
     device: Device = Field(
         "auto", description="`auto` takes what the worker has: a GPU if there is one."
     )
-    gpus: Literal[1] = Field(1, description="Devices the job may use; one today.")
+    gpus: int = Field(1, ge=1, le=1, description="Devices the job may use: one.")
     precision: Precision = Field(
         "auto",
         description="Arithmetic of the forward pass: `auto` is bf16 on GPUs that have it, "

@@ -16,6 +16,7 @@ class WorkerAbilities(Contract):
 
     device: Literal["cpu", "cuda"] = Field(description="What it computes on.")
     device_name: str = Field(description="Name of the processor or GPU.")
+    gpus: int = Field(0, ge=0, description="CUDA devices that a job may use.")
     memory_bytes: int = Field(ge=0, description="Memory of the device.")
     torch: str = Field(description="Version of torch.")
     kinds: tuple[str, ...] = Field(description="Kinds of job.")

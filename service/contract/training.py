@@ -7,7 +7,15 @@ from annotated_types import Len
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from service.contract.base import Contract, InputSize, JobSpecBase, ModelId, Sha256, Share
+from service.contract.base import (
+    MOST_GPUS,
+    Contract,
+    InputSize,
+    JobSpecBase,
+    ModelId,
+    Sha256,
+    Share,
+)
 
 
 class TrainingSpec(Contract):
@@ -132,6 +140,14 @@ class RepeatedSpec(JobSpecBase):
         description="Repeat the training with each of these seeds, in place of `seed`: report mean "
         "and deviation, keep the model that is best on validation.",
         examples=[[0, 1, 2]],
+    )
+
+    gpus: int = Field(
+        1,
+        ge=1,
+        le=MOST_GPUS,
+        description="Devices of one machine that train together, a process each, with the result "
+        "of one. On a worker without GPUs: processes.",
     )
 
     @property

@@ -22,6 +22,7 @@ def capabilities() -> dict[str, Any]:
     return {
         "device": device.type,
         "device_name": device_name(device),
+        "gpus": torch.cuda.device_count(),
         "memory_bytes": memory_bytes(device),
         "torch": torch.__version__,
         "architectures": {n: sorted(taken) for n, taken in registry.options_by_name().items()},

@@ -7,7 +7,8 @@ from typing import assert_never
 from service.reports.build import build_report
 from service.reports.key_figures import key_figures
 from service.reports.render import render_all
-from worker.child import ChannelObserver
+from worker.engine.group import ALONE, Group
+from worker.engine.observer import Observer
 from worker.handlers.benchmark import benchmark
 from worker.handlers.common import Job, Outcome
 from worker.handlers.distill import distill
@@ -19,9 +20,9 @@ from worker.handlers.train import train
 from worker.order import OUT, JobOrder, JobProduct, ProducedFile
 
 
-def handle(order: JobOrder, folder: Path, observer: ChannelObserver) -> JobProduct:
+def handle(order: JobOrder, folder: Path, observer: Observer, group: Group = ALONE) -> JobProduct:
     """Do what the order says; what is made lies in `folder`."""
-    job = Job(order, folder, observer)
+    job = Job(order, folder, observer, group)
     outcome = _dispatch(job)
     observer.on_phase("reporting")
     return JobProduct(
@@ -30,6 +31,11 @@ def handle(order: JobOrder, folder: Path, observer: ChannelObserver) -> JobProdu
         model=outcome.model,
         files=(*_report(job, outcome), *outcome.files),
     )
+
+
+def take_part(order: JobOrder, folder: Path, observer: Observer, group: Group) -> None:
+    """Do the same in another process of the group, which needs no report of its own."""
+    _dispatch(Job(order, folder, observer, group))
 
 
 def _dispatch(job: Job) -> Outcome:

@@ -11,16 +11,17 @@ import torch
 from service.contract.catalog import ArchitectureSpec
 from service.contract.specs import JobResult, JobSpec
 from service.contract.training import DataFacts, Environment, Evaluation, ModelFacts, TrainingSpec
-from worker.child import ChannelObserver
 from worker.engine import device as devices
 from worker.engine.data.builtin import BUILTIN
 from worker.engine.data.canonical import load_data
 from worker.engine.data.split import Data, Split, channel_stats
 from worker.engine.errors import IncompatibleDataset
+from worker.engine.group import ALONE, Group
 from worker.engine.measure.macs import macs
 from worker.engine.measure.size import nonzero_parameters, parameters, size_bytes
 from worker.engine.models.config import ModelConfig
 from worker.engine.models.folder import LoadedModel, build, load_any, load_folder, weights_path
+from worker.engine.observer import Observer
 from worker.engine.seeds import seed_everything
 from worker.engine.train import evaluate as scoring
 from worker.engine.train.settings import FitOptions
@@ -40,11 +41,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Job:
-    """An order, where its files lie, and who listens."""
+    """An order, where its files lie, who listens, and the processes that train together."""
 
     order: JobOrder
     folder: Path
-    observer: ChannelObserver
+    observer: Observer
+    group: Group = ALONE
 
     @property
     def spec(self) -> JobSpec:
@@ -110,6 +112,7 @@ class Job:
         options["checkpoint_dir"] = self.folder / CHECKPOINTS
         options["resume_from"] = None if resume is None else self.folder / resume
         options["observer"] = self.observer
+        options["group"] = self.group
         return options
 
     def evaluate(self, loaded: LoadedModel, split: Split) -> tuple[Evaluation, torch.Tensor]:

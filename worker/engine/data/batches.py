@@ -47,9 +47,12 @@ class Batch:
         parts = min(count, len(self))
         edges = [part * len(self) // parts for part in range(parts + 1)]
         for start, stop in pairwise(edges):
-            rows = slice(start, stop)
-            mix = None if self.mix is None else Mix(self.mix.labels[rows], self.mix.share)
-            yield Batch(self.x[rows], self.y[rows], self.positions[rows], mix)
+            yield self.at(slice(start, stop))
+
+    def at(self, rows: slice) -> "Batch":
+        """Some of it."""
+        mix = None if self.mix is None else Mix(self.mix.labels[rows], self.mix.share)
+        return Batch(self.x[rows], self.y[rows], self.positions[rows], mix)
 
 
 @dataclass(frozen=True)

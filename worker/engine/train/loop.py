@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Unpack
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Final, Unpack, get_args
 
 import torch
 from torch import nn
@@ -71,9 +72,15 @@ def fit(
     Where a loss or gradient is not finite, the epoch is trained again at a tenth of the rate, and
     the run goes on with that; the second time it is `Diverged`.
 
-    Raises `Stopped` after the checkpoint that the observer asked for (if there is a
-    `checkpoint_dir`), `Diverged`, `OutOfMemory`, `DiskFull`, `InvalidCheckpoint`,
-    `IncompatibleDataset` or `NotTrainable`.
+    With a `group` every process calls this with equal arguments but for the observer, and each
+    takes its rows of every batch; the weights are those of one process up to rounding, BatchNorm
+    included. The first process alone decides to stop, and writes checkpoints, from which any
+    number of processes goes on. A loss that compares examples sees those of its process, and
+    memory that runs out in a model with BatchNorm is `OutOfMemory` at once.
+
+    Raises `RankLost` if another process died, `Stopped` after the checkpoint that the observer
+    asked for (if there is a `checkpoint_dir`), `Diverged`, `OutOfMemory`, `DiskFull`,
+    `InvalidCheckpoint`, `IncompatibleDataset` or `NotTrainable`.
     """
     settings = Settings(**options)
     if objective is None:
@@ -97,6 +104,7 @@ class _Trainer:
         settings: Settings,
     ) -> None:
         self.settings, self.objective, self.observer = settings, objective, settings.observer
+        self.group = settings.group
         self.mean, self.std = mean, std
         self.device = resolve_device(settings.device)
         self.normalise = Normalizer.of(mean, std, data.train.x, self.device)
@@ -106,7 +114,7 @@ class _Trainer:
         self.train_split = resident(data.train, self.device)
         self.validation_split = resident(data.validation, self.device)
         self.steps_per_epoch = len(Batches(self.train_split, settings.batch_size, self.device))
-        self.progress = Progress(EpochMeter(self.device))
+        self.progress = Progress(EpochMeter(self.device, self.group))
         self.average = WeightAverage(model, settings.ema_decay)
         self.step = Stepper(
             model, learned, objective, self.normalise, settings, self._precision(), self._warn
@@ -124,7 +132,9 @@ class _Trainer:
         self.checkpoints.resume()
         self.progress.start_clock()
         self.observer.on_phase("training")
-        with checkpointed(self.model, self.settings.activation_checkpointing):
+        with ExitStack() as changes:
+            changes.enter_context(self.step.norms.in_place())
+            changes.enter_context(checkpointed(self.model, self.settings.activation_checkpointing))
             while not self._finished():
                 self._epoch_or_again()
         progress = self.progress
@@ -200,14 +210,20 @@ class _Trainer:
 
     def _after_step(self, epoch: int, rate: float) -> None:
         progress = self.progress
-        now = time.monotonic()
-        if now - self.reported_at >= _REPORT_EVERY_S or progress.offset == self.steps_per_epoch:
-            self.reported_at = now
+        reporting, stopping, due = self.group.first(
+            time.monotonic() - self.reported_at >= _REPORT_EVERY_S
+            or progress.offset == self.steps_per_epoch,
+            self.observer.should_stop(),
+            self.checkpoints.due(),
+        )
+        if reporting:
+            self.reported_at = time.monotonic()
             self._report(epoch, rate)
-        stopping = self.observer.should_stop()
-        if self.settings.checkpoint_dir is not None and (stopping or self.checkpoints.due()):
+        if self.settings.checkpoint_dir is not None and (stopping or due):
             progress.meter.check(epoch + 1)
-            self.observer.on_checkpoint(self.checkpoints.write(), progress.step)
+            path = self.checkpoints.write()
+            if self.group.is_first:
+                self.observer.on_checkpoint(path, progress.step)
         if stopping:
             raise Stopped(f"stopped after step {progress.step}")
 
@@ -236,11 +252,14 @@ class _Trainer:
                 device=self.device,
                 precision=self.step.precision,
             )
+            # Every process saw all of it; what one decides by is what all decide by.
+            accuracy, loss = self.group.first(validation.accuracy, validation.loss)
+            validation = replace(validation, accuracy=accuracy, loss=loss)
             # NaN is not below infinity either.
             if not validation.loss < float("inf"):
                 raise Diverged(f"validation loss is not finite after epoch {epoch + 1}")
             record = self._record(epoch, validation)
-            progress.close_epoch(record, self.model, EpochMeter(self.device))
+            progress.close_epoch(record, self.model, EpochMeter(self.device, self.group))
         self.observer.on_epoch(record)
 
     def _record(self, epoch: int, validation: Evaluation) -> EpochRecord:
@@ -267,7 +286,9 @@ class _Trainer:
         )
         if warning is not None:
             self._warn(warning)
-        return precision
+        names: tuple[Precision, ...] = get_args(Precision)
+        (chosen,) = self.group.first(names.index(precision))
+        return names[int(chosen)]
 
     def _warn(self, message: str) -> None:
         self.progress.warnings.append(message)

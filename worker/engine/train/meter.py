@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from worker.engine.errors import Diverged
+from worker.engine.group import ALONE, Group
 from worker.engine.train.objective import Loss
 
 _NEVER: Final = 2**62
@@ -23,10 +24,13 @@ class Reading:
 
 class EpochMeter:
     """Adds up losses, and hits among what has a label; remembers the first step at which a number
-    was not finite."""
+    was not finite.
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
+    Of a group, each process adds what it saw, and all read, check and ask for the state together.
+    """
+
+    def __init__(self, device: torch.device, group: Group = ALONE) -> None:
+        self._device, self._group = device, group
         self.examples = 0
         self.seconds = 0.0
         self._sums: dict[str, Tensor] = {}
@@ -35,10 +39,10 @@ class EpochMeter:
         self._first_bad = torch.full((), _NEVER, dtype=torch.int64, device=device)
 
     @torch.no_grad()
-    def add(self, loss: Loss, logits_BK: Tensor, labels_B: Tensor) -> None:
-        """One micro-batch."""
+    def add(self, loss: Loss, logits_BK: Tensor, labels_B: Tensor, examples: int) -> None:
+        """This process's rows, which may be none, of a micro-batch of `examples`."""
         count = len(labels_B)
-        self.examples += count
+        self.examples += examples
         for name, value in (("total", loss.total), *loss.terms.items()):
             weighted = value.detach().double() * count
             self._sums[name] = self._sums[name] + weighted if name in self._sums else weighted
@@ -53,7 +57,7 @@ class EpochMeter:
 
     def check(self, epoch: int) -> None:
         """Raise `Diverged` if a watched scalar was not finite. Waits for the device."""
-        step = int(self._first_bad)
+        step = self._group.lowest(int(self._first_bad))
         if step != _NEVER:
             raise Diverged(f"loss or gradient is not finite at step {step}, epoch {epoch}")
 
@@ -61,17 +65,19 @@ class EpochMeter:
         """The means so far. Waits for the device."""
         if not self.examples:
             return Reading({}, math.nan)
-        losses = {name: float(value) / self.examples for name, value in self._sums.items()}
-        return Reading(losses, int(self._hits) / max(int(self._labelled), 1))
+        sums, hits, labelled = self._added()
+        losses = {name: float(value) / self.examples for name, value in sums.items()}
+        return Reading(losses, int(hits) / max(int(labelled), 1))
 
     def state(self) -> dict[str, Any]:
         """Everything, as tensors and plain values."""
+        sums, hits, labelled = self._added()
         return {
             "examples": self.examples,
             "seconds": self.seconds,
-            "sums": self._sums,
-            "hits": self._hits,
-            "labelled": self._labelled,
+            "sums": sums,
+            "hits": hits,
+            "labelled": labelled,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -81,3 +87,16 @@ class EpochMeter:
         self._hits = state["hits"].to(self._device)
         self._labelled = state["labelled"].to(self._device)
         self._first_bad.fill_(_NEVER)
+        if not self._group.is_first:  # the first one's count for all
+            for value in (*self._sums.values(), self._hits, self._labelled):
+                value.zero_()
+
+    def _added(self) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """The sums over all processes; this one's own stay as they are."""
+        if self._group.size == 1:
+            return self._sums, self._hits, self._labelled
+        sums = {name: value.clone() for name, value in self._sums.items()}
+        hits, labelled = self._hits.clone(), self._labelled.clone()
+        self._group.add(list(sums.values()))
+        self._group.add([hits, labelled])
+        return sums, hits, labelled

@@ -50,10 +50,15 @@ class Checkpointer:
         return time.monotonic() - self._written_at >= self._settings.checkpoint_every_s
 
     def write(self) -> Path:
-        """Save the state after the current step; returns where."""
+        """Save the state after the current step; returns where.
+
+        Of a group, all gather it and the first process saves it.
+        """
         assert self._settings.checkpoint_dir is not None
         path = checkpoint_path(self._settings.checkpoint_dir, self._progress.step)
-        save(path, self._state())
+        state = self._state()
+        if self._settings.group.is_first:
+            save(path, state)
         self._written_at, self._written_step = time.monotonic(), self._progress.step
         return path
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from worker.engine.data.batches import Augmentation
 from worker.engine.device import DeviceName, PrecisionName
+from worker.engine.group import ALONE, Group
 from worker.engine.observer import NullObserver, Observer
 
 OptimizerName = Literal["adam", "adamw", "sgd"]
@@ -19,7 +20,7 @@ SchedulerName = Literal["constant", "step", "multistep", "cosine", "one_cycle"]
 # Where and how watched a run is; none of these changes what it computes on one machine.
 _NOT_COMPARED: Final = frozenset(
     {"device", "precision", "checkpoint_dir", "checkpoint_every_s", "checkpoint_every_steps",
-     "resume_from", "observer"}
+     "resume_from", "observer", "group"}
 )  # fmt: skip
 
 
@@ -57,6 +58,7 @@ class FitOptions(TypedDict, total=False):
     checkpoint_every_steps: int | None
     resume_from: Path | None
     observer: Observer
+    group: Group
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ class Settings:
     checkpoint_every_steps: int | None = None
     resume_from: Path | None = None
     observer: Observer = NullObserver()  # noqa: RUF009  # it has no state to share
+    group: Group = ALONE
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "gradient_accumulation_steps", "step_size"):

@@ -11,15 +11,18 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from worker.engine.data.batches import Batch, Normalizer
 from worker.engine.device import Precision, autocast, grad_scaler, has_bf16
 from worker.engine.errors import NotTrainable, OutOfMemory, memory_errors
+from worker.engine.seeds import derived_seed
 from worker.engine.train.meter import EpochMeter
 from worker.engine.train.objective import Loss, Objective
 from worker.engine.train.settings import Settings, make_optimizer
+from worker.engine.train.shared_norm import SharedNorm
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """What a micro-batch gave, for the meter; without its graph."""
+    """What this process's rows of a micro-batch of `examples` gave, without its graph."""
 
+    examples: int
     loss: Loss
     logits: Tensor
     labels: Tensor
@@ -42,6 +45,7 @@ class Stepper:
             raise NotTrainable("the model has no weights to train")
         self._model, self._objective, self._normalise = model, objective, normalise
         self._max_grad_norm, self._warn = settings.max_grad_norm, warn
+        self._group, self._seed = settings.group, settings.seed
         self.device = normalise.scale.device
         self.precision: Precision = precision
         self._precision_is_free = settings.precision == "auto"
@@ -50,15 +54,20 @@ class Stepper:
         self._parameters = [p for p in both if p.requires_grad]
         self.optimizer = make_optimizer(self._parameters, settings)
         self.scaler = grad_scaler(self.device, precision)
+        self.norms = SharedNorm((model, learned), settings.group)
         self._undo = _Undo((*model.buffers(), *learned.buffers()), self.device)
 
     def __call__(self, batch: Batch, rate: float, number: int, meter: EpochMeter) -> None:
         """Step `number` of the run. No value is waited for: `meter` remembers what was wrong."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        if not self._group.is_first:
+            # Dropout draws for other rows; from the position, so that no state has to be kept.
+            torch.manual_seed(derived_seed(self._seed, "rank", self._group.rank, number))
         for seen in self._gradients(batch):
-            meter.add(seen.loss, seen.logits, seen.labels)
+            meter.add(seen.loss, seen.logits, seen.labels, seen.examples)
             meter.watch(seen.loss.total, number)
+        self._group.add([p.grad for p in self._parameters if p.grad is not None])
         self.scaler.unscale_(self.optimizer)
         norm = get_total_norm([p.grad for p in self._parameters if p.grad is not None])
         if self._max_grad_norm is not None:
@@ -74,25 +83,36 @@ class Stepper:
         while True:
             self.optimizer.zero_grad(set_to_none=True)
             self._undo.remember()
+            seen: list[_Seen] = []
             try:
                 with memory_errors():
-                    return [self._micro(m, batch) for m in batch.chunks(self.micro_batches)]
+                    seen = [self._micro(m, batch) for m in batch.chunks(self.micro_batches)]
             except OutOfMemory:
-                if self.micro_batches >= len(batch):
+                # Who waits for this process within the step would wait for ever.
+                if self.micro_batches >= len(batch) or self.norms.is_needed:
                     raise
+            if not self._group.any(not seen):
+                return seen
             # Not in the handler: the error holds the frames, and these the activations.
+            seen.clear()
             self._undo.restore()
             self._halve(len(batch))
 
-    def _micro(self, micro: Batch, batch: Batch) -> _Seen:
+    def _micro(self, whole: Batch, batch: Batch) -> _Seen:
+        rows = self._group.rows(len(whole))
+        counted = rows.stop - rows.start
+        # Without a row of its own a process takes one that counts nothing, to keep step.
+        micro = whole.at(rows if counted else slice(0, 1))
+        self.norms.is_counted = counted > 0
         with autocast(self.device, self.precision):
             inputs = self._normalise(micro.x)
             logits_BK = self._model(inputs)
             loss = self._objective(logits_BK, micro, inputs)
-        share = loss.total * (len(micro) / len(batch))
+        share = loss.total * (counted / len(batch))
         torch.autograd.backward(self.scaler.scale(share))
         terms = {name: term.detach() for name, term in loss.terms.items()}
-        return _Seen(Loss(loss.total.detach(), terms), logits_BK.detach(), micro.y)
+        total = Loss(loss.total.detach(), terms)
+        return _Seen(len(whole), total, logits_BK.detach()[:counted], micro.y[:counted])
 
     def _halve(self, examples: int) -> None:
         self.micro_batches = min(2 * self.micro_batches, examples)
