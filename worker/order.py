@@ -21,6 +21,7 @@ PRODUCT: Final = "product.json"
 OUT: Final = "out"
 CHECKPOINTS: Final = "checkpoints"
 TEACHER_LOGITS: Final = "teacher_logits"
+SENSITIVITY: Final = "sensitivity"
 
 RelativePath = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*(/[A-Za-z0-9_][A-Za-z0-9_.\-]*)*$")
@@ -36,11 +37,15 @@ class ModelInput(Contract):
     sha256: Sha256
 
 
-class TeacherLogits(Contract):
-    """Logits of a teacher that may be known: the artifact's name, and the file if it is here."""
+class KnownFile(Contract):
+    """What an earlier job may have left: the artifact's name, and the file if it is here."""
 
     name: str
     path: RelativePath | None
+
+
+class TeacherLogits(KnownFile):
+    """Logits of a teacher that may be known."""
 
 
 class JobOrder(Contract):
@@ -54,6 +59,7 @@ class JobOrder(Contract):
     models: dict[str, ModelInput]
     datasets: dict[str, RelativePath]
     teacher_logits: dict[str, TeacherLogits] = Field(default_factory=dict)
+    sensitivity: KnownFile | None = None
     checkpoint: RelativePath | None
 
 
@@ -61,7 +67,7 @@ class ProducedFile(Contract):
     """A file for the list of artifacts; `path` is within the child's folder."""
 
     name: str
-    kind: Literal["report", "figure", "teacher_logits", "export"]
+    kind: Literal["report", "figure", "teacher_logits", "sensitivity", "export"]
     media_type: str
     path: RelativePath
 

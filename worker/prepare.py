@@ -15,7 +15,8 @@ from service.store.jobs import JobStore
 from service.store.models import ModelStore
 from service.store.session import Database
 from service.store.values import ClaimedJob
-from worker.order import CHECKPOINTS, ORDER, JobOrder, ModelInput, TeacherLogits
+from worker.order import CHECKPOINTS, ORDER, JobOrder, KnownFile, ModelInput, TeacherLogits
+from worker.sensitivity import fetch_sensitivity
 from worker.teacher_logits import fetch_logits
 
 _INPUTS = "inputs"
@@ -43,6 +44,7 @@ def prepare(job: ClaimedJob, folder: Path, database: Database, blobs: BlobStore)
         models=models,
         datasets=_datasets(job.project, spec, folder, database, blobs),
         teacher_logits=_teacher_logits(job.project, spec, models, folder, database, blobs),
+        sensitivity=_sensitivity(job.project, spec, models, folder, database, blobs),
         checkpoint=_checkpoint(job, folder, blobs),
     )
     (folder / ORDER).write_text(order.model_dump_json(), encoding="utf-8")
@@ -124,6 +126,21 @@ def _teacher_logits(
     teachers = {one.model: models[one.model].sha256 for one in spec.all_teachers}
     data = _dataset_digest(project, spec.dataset, database)
     return fetch_logits(spec, project, teachers, data, folder, database, blobs)
+
+
+def _sensitivity(
+    project: str,
+    spec: JobSpec,
+    models: Mapping[str, ModelInput],
+    folder: Path,
+    database: Database,
+    blobs: BlobStore,
+) -> KnownFile | None:
+    if spec.kind != "prune":
+        return None
+    data = _dataset_digest(project, spec.dataset, database)
+    model = models[spec.model].sha256
+    return fetch_sensitivity(spec, project, model, data, folder, database, blobs)
 
 
 def _dataset_digest(project: str, reference: str, database: Database) -> str:

@@ -56,12 +56,9 @@ def fetch_logits(
         key = logits_key(spec, digest, data)
         if key is None:
             continue
-        path = f"inputs/logits-{len(found)}.safetensors"
-        with database.read() as session:
-            artifact = ArtifactStore(session).newest(project, TEACHER_LOGITS, logits_name(key))
-            blob = None if artifact is None else artifact.sha256
-        is_there = blob is not None and _fetched(blob, folder / path, blobs)
-        found[reference] = TeacherLogits(name=logits_name(key), path=path if is_there else None)
+        name, path = logits_name(key), f"inputs/logits-{len(found)}.safetensors"
+        is_there = fetch_newest(project, TEACHER_LOGITS, name, folder / path, database, blobs)
+        found[reference] = TeacherLogits(name=name, path=path if is_there else None)
     return found
 
 
@@ -70,9 +67,17 @@ def logits_name(key: str) -> str:
     return f"teacher-logits-{key}.safetensors"
 
 
-def _fetched(sha256: str, path: Path, blobs: BlobStore) -> bool:
+def fetch_newest(
+    project: str, kind: str, name: str, path: Path, database: Database, blobs: BlobStore
+) -> bool:
+    """Fetch the newest artifact of that name to `path`. False if there is none (any more)."""
+    with database.read() as session:
+        artifact = ArtifactStore(session).newest(project, kind, name)
+        blob = None if artifact is None else artifact.sha256
+    if blob is None:
+        return False
     try:
-        blobs.fetch(sha256, path)
+        blobs.fetch(blob, path)
     except BlobNotFound:
         return False  # deleted meanwhile: they can be computed again
     return True

@@ -28,6 +28,7 @@ from worker.handlers.common import Job, Outcome, model_facts
 from worker.handlers.distill import retention
 from worker.handlers.prune_latency import paired
 from worker.handlers.prune_run import Candidate, PruneRun, with_weights
+from worker.handlers.prune_sensitivity import measured_sensitivity
 from worker.handlers.prune_sweep import sweep
 from worker.handlers.prune_targets import Search, verified
 from worker.handlers.trained import MODEL, Trained, produced, save_and_judge
@@ -58,9 +59,8 @@ def prune(job: Job, spec: PruneSpec) -> Outcome:
         targets=() if search is None else judged.promises(search),
     )
     lineage = f"Pruned from {source.name} on {spec.dataset}."
-    return Outcome(
-        result, produced(job, trained, key_figures(result), source, lineage), config.labels
-    )
+    model = produced(job, trained, key_figures(result), source, lineage)
+    return Outcome(result, model, config.labels, measured_sensitivity(job, run.pruner))
 
 
 @dataclass(frozen=True)

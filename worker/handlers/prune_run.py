@@ -15,6 +15,7 @@ from worker.engine.data.split import Data
 from worker.engine.measure.size import nonzero_parameters
 from worker.engine.models.config import ModelConfig
 from worker.engine.models.folder import LoadedModel
+from worker.engine.prune.adaptive import Sensitivity
 from worker.engine.prune.cuts import Cut
 from worker.engine.prune.masks import Masks, sparsity_of
 from worker.engine.prune.pruner import Pruned, Pruner, make_pruner
@@ -26,6 +27,7 @@ from worker.engine.prune.schedule import levels, step_ratio
 from worker.engine.prune.structured import trace
 from worker.engine.train.loop import FitOutcome
 from worker.handlers.common import Job
+from worker.handlers.prune_sensitivity import known_sensitivity
 
 Weights = Mapping[str, Tensor]
 
@@ -65,7 +67,7 @@ class PruneRun:
         """Prunes what there is to start from; tracing and scanning happen here."""
         start = self._sparsified() if self.spec.sparsify is not None else self.original.module
         self.job.observer.on_phase("tracing")
-        return self._pruner_of(start, None)
+        return self._pruner_of(start, None, known_sensitivity(self.job))
 
     def _sparsified(self) -> nn.Module:
         """A copy of the original, its weak channels made weaker by training."""
@@ -195,7 +197,12 @@ class PruneRun:
         accuracy = self.accuracy(pruned.module)
         return StepResult(step=number, asked=asked, sparsity=sparsity, validation_accuracy=accuracy)
 
-    def _pruner_of(self, module: nn.Module, held: Masks | None) -> Pruner:
+    def _pruner_of(
+        self,
+        module: nn.Module,
+        held: Masks | None,
+        measured: tuple[Sensitivity, ...] | None = None,
+    ) -> Pruner:
         return make_pruner(
             module.to("cpu"),
             recipe_of(self.spec),
@@ -204,6 +211,7 @@ class PruneRun:
             std=self.config.std,
             device=self.job.device,
             held=held,
+            measured=measured,
         )
 
 

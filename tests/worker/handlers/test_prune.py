@@ -1,13 +1,15 @@
 """Pruning jobs from spec to saved model."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 from torch import Tensor
 
+from service.contract.prune import PruneSpec
 from service.contract.prune_result import PruneResult
 from service.contract.specs import PlanResult
 from tests.worker.engine.recorder import Recorder
@@ -19,6 +21,7 @@ from worker.handlers import handle
 from worker.handlers.common import Job
 from worker.handlers.plan import plan
 from worker.handlers.prune import prune
+from worker.order import KnownFile
 
 TUNING = {"epochs": 2, "batch_size": 16}
 PRUNE: dict[str, Any] = {"kind": "prune", "model": TEACHERS[0], "latency_batch_sizes": []}
@@ -144,6 +147,29 @@ def test_adaptive_allocation_reports_its_curves_and_spares_as_many_macs(
     assert adaptive.facts.macs <= uniform.facts.macs
     assert len(adaptive.sensitivity) == 6  # three streams, three blocks
     assert adaptive.sensitivity[0].ratios[0] == 0
+
+
+def test_a_scan_is_left_for_later_jobs_which_do_not_scan_again(make_job: MakeJob) -> None:
+    changes = {"allocation": "adaptive", "finetune": None}
+
+    def knowing(path: str | None) -> Job:
+        job = with_resnet(make_job(Recorder(), **PRUNE, **changes))
+        known = KnownFile(name="sensitivity-1.json", path=path)
+        return replace(job, order=job.order.model_copy(update={"sensitivity": known}))
+
+    first = knowing(None)
+    outcome = prune(first, cast("PruneSpec", first.spec))
+    assert [(file.name, file.kind) for file in outcome.files] == [
+        ("sensitivity-1.json", "sensitivity")
+    ]
+    curves = json.loads((first.folder / "sensitivity-1.json").read_text())
+    curves[0]["accuracies"][0] = 0.125  # which no scan would find again
+    second = knowing("known.json")
+    (second.folder / "known.json").write_text(json.dumps(curves))
+    again = prune(second, cast("PruneSpec", second.spec))
+    assert isinstance(again.result, PruneResult)
+    assert again.result.sensitivity[0].accuracies[0] == 0.125
+    assert again.files == ()
 
 
 def test_a_job_that_was_stopped_goes_on_to_the_same_weights(make_job: MakeJob) -> None:

@@ -60,8 +60,10 @@ def make_pruner(
     std: Sequence[float],
     device: torch.device,
     held: Masks | None = None,
+    measured: tuple[adaptive.Sensitivity, ...] | None = None,
 ) -> Pruner:
-    """The pruner of a recipe. `held` are masks whose zeros stay zeros.
+    """The pruner of a recipe. `held` are masks whose zeros stay zeros, `measured` a scan of this
+    module from before.
 
     Looks at training examples for criteria of gradients, and at validation examples for adaptive
     allocation, which takes a forward pass of the split for every group and ratio.
@@ -69,7 +71,7 @@ def make_pruner(
     input_size = data.input_size
     match recipe.method:
         case "structured":
-            return _structured(module, recipe, data, mean, std, device)
+            return _structured(module, recipe, data, mean, std, device, measured)
         case "unstructured" | "n_m" | "structured_mask":
             names = masks.maskable(module, recipe.ignored_layers)
             return MaskPruner(module, recipe, names, input_size, held)
@@ -171,6 +173,7 @@ def _structured(
     mean: Sequence[float],
     std: Sequence[float],
     device: torch.device,
+    measured: tuple[adaptive.Sensitivity, ...] | None,
 ) -> StructuredPruner:
     traced = trace(module, data.input_size, recipe.ignored_layers)
     gradients = None
@@ -185,7 +188,10 @@ def _structured(
     pruner = StructuredPruner(module, recipe, traced, scores)
     if recipe.allocation != "adaptive":
         return pruner
-    measured = adaptive.scan(
-        module, traced, scores, data.validation, mean=mean, std=std, device=device
-    )
+    names = [group.name for group in traced.groups]
+    # A scan of other groups is of another version's eyes.
+    if measured is None or [one.name for one in measured] != names:
+        measured = adaptive.scan(
+            module, traced, scores, data.validation, mean=mean, std=std, device=device
+        )
     return replace(pruner, sensitivity=measured)
