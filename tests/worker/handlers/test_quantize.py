@@ -4,13 +4,14 @@ import json
 from typing import Any
 
 import pytest
+import torch
 
 from service.contract.quantize_result import QuantizeResult
 from service.contract.specs import PlanResult
 from tests.worker.engine.recorder import Recorder
 from tests.worker.handlers.conftest import TEACHERS, MakeJob
 from worker.engine.errors import NotQuantizable, TargetNotReached
-from worker.engine.models.folder import load_any
+from worker.engine.models.folder import build, load_any, read_config, save_folder
 from worker.engine.models.graph import Graph
 from worker.handlers import handle
 from worker.handlers.common import Job
@@ -81,29 +82,47 @@ def test_a_target_is_held_against_the_saved_graph(make_job: MakeJob) -> None:
     assert target.reached <= 100
 
 
-def test_the_worst_layers_stay_float_until_the_target_is_kept(
-    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from worker.handlers.quantize_run import QuantizeRun
+def with_weights(job: Job, dead_weight: float, loud: float) -> Job:
+    """The same job on a network that compares the means of the channels, with hidden unit 3.
 
-    answers = iter([False, True])  # all in int8 is not enough, the worst in float is
-    monkeypatch.setattr(QuantizeRun, "_keeps", lambda run, content: next(answers))
-    job = make_job(Recorder(), **QUANTIZE, targets={"max_accuracy_drop_points": 50})
-    result = quantized(job)
-    worst = max(result.layers, key=lambda one: one.sensitivity or 0)
-    assert [one.name for one in result.layers if not one.is_quantized] == [worst.name]
-    assert worst.name in result.warnings[-1]
+    `dead_weight` leads from it to every output, but it is off; with `loud` above 0 it is on, and
+    so much louder than the others.
+    """
+    config = read_config(job.folder / "teacher-0")
+    module = build(config)
+    weights = {name: torch.zeros_like(tensor) for name, tensor in module.state_dict().items()}
+    for channel in range(3):
+        weights["layers.0.weight"][channel, 16 * channel : 16 * channel + 16] = 1 / 16
+        weights["layers.0.bias"][channel] = 5.0
+        weights["layers.3.weight"][channel, channel] = 1.0
+    weights["layers.0.bias"][3] = loud or -1.0
+    weights["layers.3.weight"][:, 3] = dead_weight
+    module.load_state_dict(weights)
+    save_folder(module, config, job.folder / "teacher-0", card="")
+    return job
 
 
-def test_a_target_that_nothing_keeps_is_a_failure(
-    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from worker.handlers.quantize_run import QuantizeRun
+def test_the_worst_layer_stays_float_where_the_target_asks_for_it(make_job: MakeJob) -> None:
+    # One scale an output: beside 10,000 the weight of 1 rounds to nothing.
+    spoilt = {"dead_weight": 1e4, "loud": 0.0}
+    alone = quantized(with_weights(make_job(Recorder(), **QUANTIZE), **spoilt))
+    assert alone.original_validation.accuracy > 0.9
+    assert alone.validation.accuracy < 0.5
+    job = make_job(Recorder(), **QUANTIZE, targets={"max_accuracy_drop_points": 5})
+    result = quantized(with_weights(job, **spoilt))
+    assert {one.name: one.is_quantized for one in result.layers} == {
+        "layers.0": True, "layers.3": False
+    }  # fmt: skip
+    assert (result.layers[1].sensitivity or 0) > 0.5 > (result.layers[0].sensitivity or 0)
+    assert result.validation.accuracy > 0.9
+    assert "layers.3" in result.warnings[-1]
 
-    monkeypatch.setattr(QuantizeRun, "_keeps", lambda run, content: False)
+
+def test_a_target_that_no_single_layer_in_int8_keeps_is_a_failure(make_job: MakeJob) -> None:
+    # The value between the two layers spans 10,000 in 256 steps, whichever of them is in int8.
     job = make_job(Recorder(), **QUANTIZE, targets={"max_accuracy_drop_points": 0})
     with pytest.raises(TargetNotReached, match="one layer in int8"):
-        quantized(job)
+        quantized(with_weights(job, dead_weight=0.0, loud=1e4))
 
 
 def test_the_plan_names_the_method(make_job: MakeJob) -> None:
