@@ -5,12 +5,19 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
+from service.contract.specs import SPECS
+from service.contract.system import WorkerCapabilities
+from service.jobs import requirements_of
 from tests.worker.engine.recorder import Recorder
 from tests.worker.handlers.conftest import MLP, TEACHERS, MakeJob
+from tests.worker.starter import gone, until
+from worker.engine_child import processes_by_session
+from worker.engine_host import EngineHost
+from worker.main import capability_tokens
 from worker.ranks import Place, own_device
 
 SCRIPT = """
@@ -98,3 +105,47 @@ def test_a_child_ends_without_a_word_where_one_of_its_processes_died(make_job: M
 )
 def test_each_process_sees_one_device(shown: dict[str, str], expected: list[str]) -> None:
     assert [own_device(Place(rank, 2, Path()), shown) for rank in range(2)] == expected
+
+
+def test_processes_meet_without_a_network_and_end_with_their_child(make_job: MakeJob) -> None:
+    endless = {**TRAINING, "epochs": 10_000}
+    job = make_job(Recorder(), kind="train", model=MLP, training=endless, gpus=2)
+    (job.folder / "order.json").write_text(job.order.model_dump_json())
+    with EngineHost(job.folder.parent) as host:
+        host.wait_ready(60)
+        with host.spawn(job.folder, "job", log_path=job.folder / "log") as child:
+            while (message := child.channel.receive(60)) is not None:
+                if message["type"] == "epoch":
+                    break
+            assert message is not None, (job.folder / "log").read_text()
+            processes = processes_by_session()[child.pid]
+            assert len(processes) == 3
+            child.kill()
+            assert child.wait(10) is not None
+            until(lambda: all(gone(pid) for pid in processes))
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "served"),
+    [("cuda", 4, {2, 3, 4}), ("cuda", 1, set()), ("cpu", 0, {2, 3, 4, 5, 6, 7, 8})],
+)
+def test_a_worker_takes_jobs_of_as_many_gpus_as_it_has(
+    device: Literal["cpu", "cuda"], gpus: int, served: set[int]
+) -> None:
+    seen = WorkerCapabilities(
+        device=device, device_name="", gpus=gpus, memory_bytes=0, torch="", kinds=("train",),
+        losses=(), runtimes=(), datasets=("digits",), architectures={"mlp": ()},
+    )  # fmt: skip
+    base = {"kind": "train", "dataset": "digits", "model": MLP}
+    wanted = {n: SPECS.validate_python({**base, "gpus": n}) for n in range(1, 9)}
+    tokens = capability_tokens(seen)
+    found = {n for n, spec in wanted.items() if set(requirements_of(spec)) <= tokens}
+    assert found == served | {1}
+    # On the CPU it is processes, of which any worker has enough.
+    on_cpu = SPECS.validate_python({**base, "gpus": 8, "device": "cpu"})
+    assert set(requirements_of(on_cpu)) <= tokens
+
+
+def test_only_jobs_that_train_take_several_gpus() -> None:
+    with pytest.raises(ValueError, match="gpus"):
+        SPECS.validate_python({"kind": "benchmark", "models": [TEACHERS[0]], "gpus": 2})
