@@ -13,7 +13,10 @@ import benchmarks
 from benchmarks.figures import Options
 from worker.tuning import is_tuned, tune
 
-_HELPERS = {"__main__", "direct", "figures", "real_data", "stack"}
+_HELPERS = {
+    "__main__", "direct", "figures", "hinton", "lessons", "real_data", "reference_loop", "stack",
+    "trials", "twins",
+}  # fmt: skip
 
 
 def names() -> list[str]:

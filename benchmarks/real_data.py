@@ -32,6 +32,13 @@ def cifar10() -> tuple[Split, Split]:
     return Split(_planes(x), y), Split(_planes(x_test), y_test)
 
 
+@cache
+def mnist() -> tuple[Split, Split]:
+    """All 60,000 training and 10,000 test images of MNIST, uint8 [N, 1, 28, 28]."""
+    x, y, x_test, y_test = (torch.from_numpy(part) for part in _reader().mnist())
+    return Split(x[:, None], y.long()), Split(x_test[:, None], y_test.long())
+
+
 def resnet20_config(architecture: str = "cifar_resnet20") -> ModelConfig:
     """The configuration of the public ResNet-20, or of another model for the same inputs."""
     return ModelConfig(architecture, 10, IMAGE, MEAN, STD)
