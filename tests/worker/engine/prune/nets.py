@@ -39,6 +39,19 @@ class Concat(nn.Module):
         return joined
 
 
+class Gated(nn.Module):
+    """One half of the channels scales the other, as in gated linear units."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.wide, self.narrow = nn.Conv2d(width, 10, 3, padding=1), nn.Conv2d(5, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, value = self.wide(x).chunk(2, dim=1)
+        scaled: Tensor = self.narrow(gate.sigmoid() * value)
+        return scaled
+
+
 def _block(kind: str, width: int) -> nn.Module:
     match kind:
         case "plain":
@@ -56,11 +69,13 @@ def _block(kind: str, width: int) -> nn.Module:
             )  # fmt: skip
         case "concat":
             return Concat(width)
+        case "gated":
+            return Gated(width)
         case _:
             raise AssertionError(kind)
 
 
-KINDS = ("plain", "grouped", "depthwise", "concat")
+KINDS = ("plain", "grouped", "depthwise", "concat", "gated")
 
 
 def unsettle(module: nn.Module) -> nn.Module:
