@@ -1,0 +1,131 @@
+"""The reports of an export and of a quantisation."""
+
+import pytest
+
+from service.contract.export import (
+    ExportedModel,
+    ExportParity,
+    ExportResult,
+    ExportSpec,
+    SkippedExport,
+)
+from service.contract.quantize import QuantizeSpec
+from service.contract.quantize_result import QuantizedLatency, QuantizedLayer, QuantizeResult
+from service.contract.reports import Report
+from service.contract.specs import JobResult, JobSpec
+from service.reports.html import to_html
+from service.reports.key_figures import key_figures
+from tests.reports import samples
+from tests.reports.pages import Page
+
+
+def export() -> tuple[JobSpec, JobResult]:
+    spec = ExportSpec.model_validate(
+        {"kind": "export", "model": samples.TEACHER, "formats": ["onnx", "executorch"]}
+    )
+    parity = ExportParity(
+        samples=64,
+        data="random",
+        max_abs_difference=1.24e-5,
+        mean_abs_difference=2e-6,
+        agreement=63 / 64,
+        tolerance=1e-3,
+    )
+    exported = ExportedModel(
+        format="onnx",
+        file="model.onnx",
+        size_bytes=5_650_000,
+        sha256="ab" * 32,
+        runtime="onnxruntime 1.32.0",
+        opset=20,
+        parity=parity,
+    )
+    result = ExportResult(
+        source=samples.TEACHER_FACTS,
+        exports=(exported,),
+        skipped=(SkippedExport(format="executorch", reason="there is no ExecuTorch"),),
+        data=None,
+        environment=samples.ENVIRONMENT,
+        seed=0,
+    )
+    return spec, result
+
+
+def quantize() -> tuple[JobSpec, JobResult]:
+    spec = QuantizeSpec.model_validate(
+        {"kind": "quantize", "model": samples.TEACHER, "dataset": "digits"}
+    )
+    made = samples.facts(samples.STUDENT, "cnn_teacher-static_int8", "onnx", 1_415_000, 153_418_752)
+    result = QuantizeResult(
+        model=samples.STUDENT,
+        method="static_int8",
+        runtime="onnxruntime 1.32.0",
+        facts=made,
+        original=samples.TEACHER_FACTS,
+        float_bytes=5_650_000,
+        size_ratio=0.26,
+        accuracy_retention=351 / 352,
+        accuracy_change_points=-100 / 360,
+        class_change_points=(0.0,) * 8 + (None, -2.0),
+        agreement=0.995,
+        layers=(
+            QuantizedLayer(
+                name="conv", operator="Conv", weights=1728, is_quantized=False, sensitivity=0.02
+            ),
+            QuantizedLayer(name="head", operator="Gemm", weights=5120, is_quantized=True),
+        ),
+        calibration_samples=512,
+        latencies=(
+            QuantizedLatency(
+                batch_size=1,
+                float_p50_ms=2.0,
+                quantized_p50_ms=0.8,
+                speedup=2.5,
+                low=2.4,
+                high=2.6,
+            ),
+        ),
+        validation=samples.evaluation(351),
+        original_validation=samples.evaluation(352),
+        test=samples.evaluation(351),
+        original_test=samples.evaluation(352),
+        data=samples.DATA,
+        environment=samples.ENVIRONMENT,
+        seed=0,
+    )
+    return spec, result
+
+
+MADE = {"export": export(), "quantize": quantize()}
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_it_survives_json_and_its_page_is_whole_and_offline(kind: str) -> None:
+    report = samples.report(MADE[kind])
+    assert Report.model_validate_json(report.model_dump_json()) == report
+    page = Page(to_html(report))
+    assert page.stack == []
+    assert [address for address in page.fetched if not address.startswith("#")] == []
+    for table in report.tables:
+        for column in table.columns:
+            assert any(row.get(column.key) is not None for row in table.rows), column.key
+
+
+def test_an_export_says_how_far_answers_differ_and_what_was_skipped() -> None:
+    report = samples.report(MADE["export"])
+    assert "no logit differs by more than 1.2e-05" in report.headline
+    assert "98.44 %" in report.headline
+    assert any("random inputs" in note for note in report.notes)
+    skipped = next(table for table in report.tables if table.id == "skipped")
+    assert skipped.rows[0]["format"] == "executorch"
+    assert report.provenance.data is None
+
+
+def test_a_quantisation_says_what_its_speed_is_against() -> None:
+    report = samples.report(MADE["quantize"])
+    assert "26.00 % of the bytes" in report.headline
+    assert "2.50× the speed of the same graph in float32 (batch 1)" in report.headline
+    layers = next(table for table in report.tables if table.id == "layers")
+    assert [row["kept"] for row in layers.rows] == ["float32", "static_int8"]
+    figures = key_figures(MADE["quantize"][1])
+    assert (figures["speedup"], figures["size_ratio"]) == (2.5, 0.26)
