@@ -90,22 +90,22 @@ ALONE: Final = Group()
 def joined(rank: int, size: int, meeting: Path) -> Iterator[Group]:
     """This process as one of `size`, which meet by a file that was not there before.
 
-    Once in a process. Raises `RankLost` where another did not come.
+    Once in a process, which takes its share of the threads. Raises `RankLost` where another did
+    not come.
     """
     if not 0 <= rank < size <= MOST_RANKS:
         raise ValueError(f"rank {rank} of {size} processes: at most {MOST_RANKS}")
     for library in ("GLOO", "NCCL"):  # on one machine, whose own name may not resolve
         os.environ.setdefault(f"{library}_SOCKET_IFNAME", "lo")
+    torch.set_num_threads(max(1, torch.get_num_threads() // size))
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     with _loss_of_ranks():
         dist.init_process_group(
             backend, store=FileStore(str(meeting), size), rank=rank, world_size=size,
             timeout=_PATIENCE,
         )  # fmt: skip
-    try:
-        yield Group(rank, size)
-    finally:
-        dist.destroy_process_group()
+    yield Group(rank, size)
+    dist.destroy_process_group()  # not after a failure: it may wait for who is gone
 
 
 @contextmanager
