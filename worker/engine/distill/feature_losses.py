@@ -3,7 +3,7 @@
 Each takes the student's and the teacher's features of the same pairs, brought by the loss's adapter
 (`adapters`) to the form it compares: maps [B, C, H, W], or vectors [B, D]. It is computed in
 float32 and is a mean over pairs. `sp`, `rkd` and `crd` compare examples with one another: they
-see the micro-batch.
+see the micro-batch, and of several processes their own rows of it.
 """
 
 from collections.abc import Callable, Sequence

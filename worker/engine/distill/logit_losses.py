@@ -1,6 +1,7 @@
 """Losses that compare two models' logits. Shapes: B batch, K classes.
 
 Each is computed in float32 whatever the forward passes ran in, and is a mean over the batch.
+`dist` also compares examples with one another: of several processes it sees their own rows.
 """
 
 import math
