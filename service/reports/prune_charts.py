@@ -179,7 +179,11 @@ def _lines(
     y: str,
     form: str,
 ) -> vega.Spec:
-    values = [{"series": s, "x": vega.rounded(at), "y": vega.rounded(v)} for s, at, v in rows]
+    points = list(rows)
+    values = [{"series": s, "x": vega.rounded(at), "y": vega.rounded(v)} for s, at, v in points]
+    # Between two steps a scale would put a half, and write it as a whole.
+    steps = sorted({at for _, at, _ in points})
+    whole = {"values": vega.thinned(steps, _MOST_CURVES)} if form == "d" else {}
     return {
         "title": {"text": title},
         "data": {"values": values},
@@ -189,11 +193,7 @@ def _lines(
                 "field": "x",
                 "type": "quantitative",
                 "title": x,
-                "axis": {
-                    "format": form,
-                    "grid": False,
-                    **({"tickMinStep": 1} if form == "d" else {}),
-                },
+                "axis": {"format": form, "grid": False, **whole},
                 "scale": {"zero": False},
             },
             "y": {
