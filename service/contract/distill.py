@@ -25,7 +25,10 @@ LogitsSource = Literal["live", "computed", "reused"]
 Preset = Literal["recommended"]
 PRESETS: Final[Mapping[Preset, tuple[AnyLoss, ...]]] = {
     # What the teacher sees in its maps helps a student that cannot yet follow its logits.
-    "recommended": (KdLoss(temperature=4.0, alpha=0.3), FitnetLoss(alpha=0.0, scale=1.5)),
+    "recommended": (
+        KdLoss(temperature=2.0, alpha=0.9, alpha_end=0.1),
+        FitnetLoss(alpha=0.0, scale=5.0),
+    ),
 }
 """Losses by name of preset; benchmarks/distill_quality measures what they gain."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from annotated_types import Len
-from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag
+from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from service.contract.base import Contract
@@ -22,22 +22,31 @@ class LossBase(Contract):
     a list is the mean of the objectives of its losses by their weights."""
 
     alpha: float = Field(
-        0.3,
+        0.9,
         ge=0,
         le=1,
         description="Weight of the hard-label loss; 1 − alpha weighs the soft one. "
         "(Some papers use the letter the other way round.)",
     )
+    # A student that still underfits is slowed by soft targets: benchmarks/distill_quality.
     alpha_end: float | None = Field(
-        None,
+        0.1,
         ge=0,
         le=1,
-        description="Where alpha ends: it moves there evenly, epoch by epoch. None: it stays.",
+        description="Where alpha ends: it moves there evenly, epoch by epoch. None: it stays; so "
+        "it does where alpha is given and its end is not.",
     )
     warmup_epochs: int = Field(
         0, ge=0, le=10_000, description="Epochs over which the soft loss grows to its full weight."
     )
     weight: float = Field(1.0, gt=0, le=1e6, description="Weight within a list of losses.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_alpha_is_a_constant(cls, given: object) -> object:
+        if isinstance(given, dict) and "alpha" in given and "alpha_end" not in given:
+            return {**given, "alpha_end": None}
+        return given
 
 
 class KdLoss(LossBase):
@@ -117,6 +126,9 @@ class FeatureLossBase(LossBase):
         le=1,
         description="Weight of the hard-label loss; 1 − alpha weighs the soft one.",
     )
+    alpha_end: float | None = Field(
+        None, ge=0, le=1, description="Where alpha ends: it moves there evenly. None: it stays."
+    )
     scale: float = Field(1.0, gt=0, le=1e6, description="The paper's β: multiplies the loss.")
     layers: Annotated[tuple[LayerPair, ...], Len(1, 16)] | None = Field(
         None,
@@ -135,7 +147,7 @@ class AtLoss(FeatureLossBase):
     """Attention transfer (Zagoruyko and Komodakis 2017, arXiv:1612.03928)."""
 
     name: Literal["at"] = Field("at", description="The loss.")
-    scale: float = Field(1000.0, gt=0, le=1e6, description="The paper's β: multiplies the loss.")
+    scale: float = Field(100.0, gt=0, le=1e6, description="The paper's β: multiplies the loss.")
     power: float = Field(2.0, ge=1, le=8, description="The paper's p: of the activations.")
 
 

@@ -13,6 +13,7 @@ from service.contract.benchmark import (
 )
 from service.contract.catalog import ArchitectureSpec
 from service.contract.distill import DistillResult, DistillSpec
+from service.contract.losses import KdLoss
 from service.contract.reports import Report
 from service.contract.specs import JobResult, JobSpec, PlannedModel, PlanResult
 from service.contract.train import TrainResult, TrainSpec
@@ -129,6 +130,7 @@ def distill(student_name: str = "cnn_student") -> tuple[DistillSpec, DistillResu
         teacher=TEACHER,
         student=ArchitectureSpec(architecture="cnn_student"),
         dataset="digits",
+        loss=KdLoss(alpha=0.3),
         training=TrainingSpec(),
     )
     student = STUDENT_FACTS.model_copy(update={"name": student_name})

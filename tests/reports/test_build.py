@@ -185,7 +185,7 @@ def test_the_notes_say_what_seeds_and_a_control_showed() -> None:
 
 def test_a_mix_is_told_loss_by_loss_and_drawn_by_term() -> None:
     spec, result = samples.distill()
-    mixed = spec.model_copy(update={"loss": (KdLoss(weight=3), AtLoss())})
+    mixed = spec.model_copy(update={"loss": (KdLoss(alpha=0.3, weight=3), AtLoss())})
     history = tuple(
         record.model_copy(update={"losses": {**record.losses, "kd": 1.0, "at": 2.0}})
         for record in result.history
