@@ -11,6 +11,7 @@ from pathlib import Path
 
 from service.contract.training import EpochRecord as EpochRead
 from worker.channel import Channel
+from worker.device_lock import DeviceLock
 from worker.engine.errors import EngineError, RankLost, Stopped
 from worker.engine.observer import EpochRecord, NullObserver
 from worker.order import ORDER, PRODUCT, CheckOrder, JobOrder, read_order
@@ -20,9 +21,11 @@ from worker.ranks import LOST, Notebook, Place, together
 class ChannelObserver:
     """Tells the worker what the engine tells, and the engine when to stop."""
 
-    def __init__(self, channel: Channel, folder: Path) -> None:
+    def __init__(self, channel: Channel, folder: Path, lock: DeviceLock | None = None) -> None:
+        """With `lock`, which it shares, the work stands still while another job times."""
         self._channel = channel
         self._folder = folder
+        self._lock = lock
         self._stop = False
 
     def on_phase(self, phase: str) -> None:
@@ -43,6 +46,11 @@ class ChannelObserver:
         self._channel.send({"type": "warning", "message": message})
 
     def should_stop(self) -> bool:
+        if self._lock is not None and not self._asked_to_stop():
+            self._lock.give_way(self._asked_to_stop)
+        return self._asked_to_stop()
+
+    def _asked_to_stop(self) -> bool:
         if not self._stop:
             message = self._channel.poll()
             self._stop = message is not None and message.get("type") == "stop"
@@ -88,7 +96,11 @@ def describe(channel: Channel, folder: Path, kind: str) -> int:
 def _run(order: JobOrder, channel: Channel, folder: Path) -> str:
     from worker.handlers import handle  # the handlers import the engine, and so torch
 
-    return handle(order, folder, ChannelObserver(channel, folder)).model_dump_json()
+    if order.spec.kind == "benchmark":  # it has a lock of its own
+        return handle(order, folder, ChannelObserver(channel, folder)).model_dump_json()
+    with DeviceLock(folder.resolve().parent) as lock:
+        lock.share(ChannelObserver(channel, folder).should_stop)
+        return handle(order, folder, ChannelObserver(channel, folder, lock)).model_dump_json()
 
 
 def _take_part(order: JobOrder, ours: Channel | Notebook, folder: Path, place: Place) -> str:

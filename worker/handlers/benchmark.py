@@ -16,6 +16,8 @@ from service.contract.benchmark import (
     SpeedupResult,
 )
 from service.contract.training import Evaluation, ModelFacts
+from worker.device_lock import DeviceLock
+from worker.engine.data.split import Data
 from worker.engine.device import Precision
 from worker.engine.measure.conductor import Skipped, Timed, contest
 from worker.engine.measure.contestant import Conditions, Entry, engine_error
@@ -48,16 +50,14 @@ def benchmark(job: Job, spec: BenchmarkSpec) -> Outcome:
     data = job.data(spec.dataset)
     threads = spec.threads or len(os.sched_getaffinity(0))
     conditions = Conditions(job.device, threads, timing_environment())
-    scores: dict[str, Score] = {}
-    job.observer.on_phase("evaluating")
-    for reference in spec.models:
-        source = job.input(reference)
-        loaded = job.load(reference)
-        check_fits(loaded.config, data)
-        test, _ = job.evaluate(loaded, data.test)
-        facts = model_facts(loaded, job.folder / source.folder, source.id, source.name)
-        scores[reference] = (facts, test)
-    measured, skipped = _measure(job, spec, conditions)
+    should_stop = job.observer.should_stop
+    # The scratch root, which the jobs of a worker have in common.
+    with DeviceLock(job.folder.resolve().parent) as lock:
+        lock.share(should_stop)
+        scores = _scores(job, spec, data)
+        job.observer.on_phase("waiting for the device")
+        with lock.alone(should_stop):
+            measured, skipped = _measure(job, spec, conditions)
     result = BenchmarkResult(
         baseline=scores[spec.models[0]][0].model,
         models=tuple(_row(spec, name, scores, measured, skipped, threads) for name in spec.models),
@@ -72,6 +72,19 @@ def benchmark(job: Job, spec: BenchmarkSpec) -> Outcome:
         warnings=_warnings(measured, scores),
     )
     return Outcome(result, labels=data.labels)
+
+
+def _scores(job: Job, spec: BenchmarkSpec, data: Data) -> dict[str, Score]:
+    job.observer.on_phase("evaluating")
+    scores: dict[str, Score] = {}
+    for reference in spec.models:
+        source = job.input(reference)
+        loaded = job.load(reference)
+        check_fits(loaded.config, data)
+        test, _ = job.evaluate(loaded, data.test)
+        facts = model_facts(loaded, job.folder / source.folder, source.id, source.name)
+        scores[reference] = (facts, test)
+    return scores
 
 
 def timing_environment() -> dict[str, str]:
