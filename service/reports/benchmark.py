@@ -125,11 +125,24 @@ def _notes(result: BenchmarkResult, names: list[str]) -> tuple[str, ...]:
     return (
         *result.warnings,
         *_noise_note(noisy),
-        "All models were timed side by side in one process, in interleaved turns; a speed-up is "
-        "the median of paired ratios, its interval a bootstrap over the turns.",
+        *_skip_notes(result, names),
+        "All models were timed side by side, in interleaved turns; a speed-up is the median of "
+        "paired ratios, its interval a bootstrap over the turns.",
         accuracy_note(names[best], result.models[best].test),
         ARTIFACT_NOTE,
     )
+
+
+def _skip_notes(result: BenchmarkResult, names: list[str]) -> list[str]:
+    """One for each reason; a runtime that is absent is so for every model."""
+    models: dict[str, list[str]] = {}
+    for name, model in zip(names, result.models, strict=True):
+        for one in model.skipped:
+            models.setdefault(f"{one.runtime} was skipped: {one.reason}", []).append(name)
+    return [
+        f"{said}." if len(found) == len(names) else f"{said} ({', '.join(found)})."
+        for said, found in models.items()
+    ]
 
 
 def _noise_note(noisy: list[str]) -> tuple[str, ...]:
