@@ -23,7 +23,7 @@ def test_the_contract_and_the_engine_agree_on_names_and_defaults() -> None:
 
 def test_every_code_of_the_engine_is_a_code_of_the_contract() -> None:
     codes = {error.code for error in EngineError.__subclasses__()}
-    assert len(codes) == 13
+    assert len(codes) == 15
     assert codes <= set(get_args(JobErrorCode))
 
 
