@@ -40,14 +40,20 @@ Rates = dict[str, list[float]]
 def run(options: Options) -> Report:
     """Needs the machine for itself."""
     report = Report()
-    report.told("arithmetic of ours", resolve_precision("auto", _CPU), "")
-    for batch_size in _STEPS:
-        rates = _measured(_contenders(batch_size, options.seed), _ROUNDS[options.budget])
-        _tell(report, batch_size, rates)
+    tell_all(report, options, _CPU)
     return report
 
 
-def _tell(report: Report, batch_size: int, rates: Rates) -> None:
+def tell_all(report: Report, options: Options, device: torch.device) -> None:
+    """All ratios on `device`; the targets are those of a processor."""
+    report.told("arithmetic of ours", resolve_precision("auto", device), "")
+    for batch_size in _STEPS:
+        contenders = _contenders(batch_size, options.seed, device)
+        rates = _measured(contenders, _ROUNDS[options.budget])
+        _tell(report, batch_size, rates, judged=device.type == "cpu")
+
+
+def _tell(report: Report, batch_size: int, rates: Rates, *, judged: bool) -> None:
     for name, samples in rates.items():
         report.told(f"batch {batch_size}: {name}", round(statistics.median(samples)), "images/s")
     for name, target in (
@@ -59,7 +65,7 @@ def _tell(report: Report, batch_size: int, rates: Rates) -> None:
     ):
         figure = f"batch {batch_size}: {name} ÷ reference"
         ratios = _ratios(rates[name], rates["reference"])
-        if target is None:
+        if target is None or not judged:
             report.told(figure, statistics.median(ratios), "×")
         else:
             report.at_least(figure, statistics.median(ratios), "×", target, f"≥ {target}×")
@@ -88,7 +94,7 @@ def _measured(contenders: dict[str, Callable[[], float]], rounds: int) -> Rates:
     return rates
 
 
-def _contenders(batch_size: int, seed: int) -> dict[str, Callable[[], float]]:
+def _contenders(batch_size: int, seed: int, device: torch.device) -> dict[str, Callable[[], float]]:
     """Functions that train for an epoch and give images a second."""
     draw = torch.Generator().manual_seed(seed)
     count = batch_size * _STEPS[batch_size]
@@ -97,7 +103,11 @@ def _contenders(batch_size: int, seed: int) -> dict[str, Callable[[], float]]:
     few = Split(x[:32], train.y[:32])
     data = Data.of(train, few, few)
     common = FitOptions(
-        epochs=1, batch_size=batch_size, scheduler="constant", seed=seed, device="cpu"
+        epochs=1,
+        batch_size=batch_size,
+        scheduler="constant",
+        seed=seed,
+        device="cuda" if device.type == "cuda" else "cpu",
     )
 
     def alone(precision: PrecisionName = "auto") -> float:
@@ -121,23 +131,30 @@ def _contenders(batch_size: int, seed: int) -> dict[str, Callable[[], float]]:
         return outcome.images_per_s
 
     reference = ReferenceLoop(
-        cnn_student(10, _SIZE), cnn_teacher(10, _SIZE), train, batch_size, _MEAN, _STD
+        cnn_student(10, _SIZE),
+        cnn_teacher(10, _SIZE),
+        train,
+        batch_size,
+        _MEAN,
+        _STD,
+        device=device,
     )
     return {
         "reference": reference.epoch,
         "student alone": alone,
         "student alone, fp32": lambda: alone(precision="fp32"),
         "known teacher": distilled,
-        "live teacher": lambda: _live(data, common),
+        "live teacher": lambda: _live(data, common, device),
         "live teacher, flip and crop": lambda: distilled(augmentation="flip_and_crop"),
     }
 
 
-def _live(data: Data, options: FitOptions) -> float:
+def _live(data: Data, options: FitOptions, device: torch.device) -> float:
     """The images are those of the reference, without augmentation, and the teacher is live."""
-    module = cnn_teacher(10, _SIZE).eval().requires_grad_(False)
-    normalise = Normalizer.of(_MEAN, _STD, data.train.x, _CPU)
-    asked = Answering.of(module, normalise(data.train.x[:32]), resolve_precision("auto", _CPU))
+    module = cnn_teacher(10, _SIZE).to(device).eval().requires_grad_(False)
+    normalise = Normalizer.of(_MEAN, _STD, data.train.x, device)
+    example = normalise(data.train.x[:32].to(device))
+    asked = Answering.of(module, example, resolve_precision("auto", device))
     live = LiveTeachers([Teacher(module, _MEAN, _STD)], [asked], [None], "average")
     objective = Distillation((Term("kd", {"temperature": TEMPERATURE}),), live, hard_weight=ALPHA)
     student = cnn_student(10, _SIZE)

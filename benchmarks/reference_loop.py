@@ -19,6 +19,7 @@ TEMPERATURE: Final = 4.0
 ALPHA: Final = 0.3  # of the labels
 LEARNING_RATE: Final = 1e-3
 _AT_ONCE: Final = 500
+_CPU: Final = torch.device("cpu")
 
 
 class ReferenceLoop:
@@ -32,8 +33,11 @@ class ReferenceLoop:
         batch_size: int,
         mean: Sequence[float],
         std: Sequence[float],
+        *,
+        device: torch.device = _CPU,
     ) -> None:
-        self._student, self._teacher = student, teacher.eval()
+        self._device = device
+        self._student, self._teacher = student.to(device), teacher.to(device).eval()
         self._optimizer = torch.optim.Adam(student.parameters(), lr=LEARNING_RATE)
         images = normalised(train, mean, std)
         self._loader = DataLoader(TensorDataset(images, train.y), batch_size, shuffle=True)
@@ -43,7 +47,8 @@ class ReferenceLoop:
         torch.use_deterministic_algorithms(False)  # which is what ours leaves behind
         self._student.train()
         started, images = time.perf_counter(), 0
-        for x, y in self._loader:
+        for x_stored, y_stored in self._loader:
+            x, y = x_stored.to(self._device), y_stored.to(self._device)
             with torch.no_grad():
                 teacher_logits = self._teacher(x)
             self._optimizer.zero_grad()
