@@ -40,7 +40,7 @@ _TEACHER_FILE: Final = Path(".bench/hinton_teacher.safetensors")
 class HintonTeacher:
     """Errors of the teacher on the 10,000 test images; it stays in `_TEACHER_FILE`."""
 
-    epochs: int = 8
+    epochs: int = 5
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -66,7 +66,7 @@ class HintonStudent:
 
     taught: bool
     seed: int
-    epochs: int = 15
+    epochs: int = 10
 
     @property
     def facts(self) -> dict[str, Any]:

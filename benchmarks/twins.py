@@ -22,7 +22,7 @@ Data = Literal["cifar10", "digits"]
 Loop = Literal["reference", "ours"]
 
 _BATCH: Final = 128
-_EPOCHS: Final = {"cifar10": 5, "digits": 20}
+_EPOCHS: Final = {"cifar10": 4, "digits": 12}
 
 
 @dataclass(frozen=True)
