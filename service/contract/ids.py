@@ -4,6 +4,7 @@ Source of the layout: https://github.com/ulid/spec (48 bits of milliseconds, 80 
 """
 
 import secrets
+import threading
 import time
 from datetime import datetime
 from typing import Final, Literal
@@ -15,9 +16,36 @@ _LENGTH: Final = 26
 ULID_PATTERN: Final = r"[0-9A-HJKMNP-TV-Z]{26}"
 
 
+# Of the first id in a millisecond; the bit that is left is room for those that follow it.
+_FIRST_BITS: Final = 79
+_STEP_BITS: Final = 40  # between two of a millisecond: neither tells the other
+
+
+class _Clock:
+    """Milliseconds and random bits that rise from one id of this process to the next."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._milliseconds, self._random = 0, 0
+
+    def tick(self) -> tuple[int, int]:
+        """As the source's "monotonicity" asks; a clock that was set back is followed."""
+        with self._lock:
+            now = time.time_ns() // 1_000_000
+            if now == self._milliseconds:
+                self._random += 1 + secrets.randbits(_STEP_BITS)
+            else:
+                self._milliseconds, self._random = now, secrets.randbits(_FIRST_BITS)
+            return self._milliseconds, self._random
+
+
+_CLOCK: Final = _Clock()
+
+
 def new_id(prefix: Prefix) -> str:
-    """A fresh id. Two ids made in different milliseconds sort by the time they were made."""
-    return _spelled(prefix, time.time_ns() // 1_000_000, secrets.randbits(80))
+    """A fresh id. Those of a process sort in the order they were made, those of several by the
+    millisecond."""
+    return _spelled(prefix, *_CLOCK.tick())
 
 
 def first_id(prefix: Prefix, at: datetime) -> str:
