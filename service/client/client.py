@@ -2,12 +2,11 @@
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Final, Self, Unpack
+from typing import Final, Self
 
 import httpx2
-from pydantic import BaseModel
 
 from service.client.datasets import Datasets
 from service.client.errors import UnexpectedAnswer, error_of
@@ -15,40 +14,19 @@ from service.client.events import Event, all_events
 from service.client.http import Http, read_as
 from service.client.jobs import Job, Jobs
 from service.client.keys import Keys
+from service.client.kinds import Kinds, SpecLike, plain
 from service.client.models import Models
-from service.client.references import (
-    DatasetLike,
-    DistillOptions,
-    JobOptions,
-    ModelLike,
-    PruneOptions,
-    QuantizeOptions,
-    RepeatOptions,
-    StartingModelLike,
-    dataset_reference,
-    model_reference,
-    starting_model,
-    teachers,
-)
 from service.client.retry import Retry
 from service.client.upload import Files
-from service.contract.benchmark import Runtime
-from service.contract.export import ExportFormat
-from service.contract.losses import AnyLoss
 from service.contract.specs import JobSpec
 from service.contract.system import CapabilitiesRead, QueueRead, Ready, WorkerRead
-from service.contract.training import TrainingSpec
 from service.contract.wire import JobRead, Page, Validated
 
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
 _UNAVAILABLE: Final = 503
 
-TrainingLike = TrainingSpec | Mapping[str, Any]
-LossLike = AnyLoss | Mapping[str, Any]
-SpecLike = JobSpec | Mapping[str, Any]
 
-
-class Client:
+class Client(Kinds):
     """A service, seen through one key. Safe to share between threads.
 
     `url` and `key` default to MODELPRESS_URL and MODELPRESS_KEY. `timeout` is in seconds, per
@@ -98,133 +76,10 @@ class Client:
         """Close all connections."""
         self._http.close()
 
-    def train(
-        self,
-        model: StartingModelLike,
-        dataset: DatasetLike,
-        *,
-        training: TrainingLike | None = None,
-        **options: Unpack[RepeatOptions],
-    ) -> Job:
-        """Train a model from scratch, or one further."""
-        return self.submit(
-            _spec(
-                "train",
-                options,
-                model=starting_model(model),
-                dataset=dataset_reference(dataset),
-                training=training,
-            )
-        )
-
-    def distill(
-        self,
-        teacher: ModelLike | Sequence[ModelLike],
-        student: StartingModelLike,
-        dataset: DatasetLike,
-        *,
-        loss: LossLike | Sequence[LossLike] | None = None,
-        training: TrainingLike | None = None,
-        **options: Unpack[DistillOptions],
-    ) -> Job:
-        """Train a student from a teacher's outputs as well as from labels.
-
-        `teacher` may be several, which then count alike. A job in the place of a model stands for
-        the model it will make: chains are submitted at once and run in order.
-        """
-        return self.submit(
-            _spec(
-                "distill",
-                options,
-                **teachers(teacher),
-                student=starting_model(student),
-                dataset=dataset_reference(dataset),
-                loss=loss,
-                training=training,
-            )
-        )
-
-    def prune(self, model: ModelLike, dataset: DatasetLike, **options: Unpack[PruneOptions]) -> Job:
-        """Prune a model and repair it: half of its channels unless `method` says otherwise."""
-        return self.submit(
-            {
-                "kind": "prune",
-                "model": model_reference(model),
-                "dataset": dataset_reference(dataset),
-                **{name: _plain(value) for name, value in options.items()},
-            }
-        )
-
-    def export(
-        self,
-        model: ModelLike,
-        formats: Sequence[ExportFormat] = ("onnx",),
-        dataset: DatasetLike | None = None,
-        **options: Unpack[JobOptions],
-    ) -> Job:
-        """Write a model in other formats, each compared with it on the validation split of
-        `dataset`, else on random inputs. `Model.download(path, format=…)` fetches one."""
-        return self.submit(
-            _spec(
-                "export",
-                options,
-                model=model_reference(model),
-                formats=list(formats),
-                dataset=None if dataset is None else dataset_reference(dataset),
-            )
-        )
-
-    def quantize(
-        self,
-        model: ModelLike,
-        dataset: DatasetLike,
-        method: str | Mapping[str, Any] = "static_int8",
-        **options: Unpack[QuantizeOptions],
-    ) -> Job:
-        """Quantise a model to a graph for ONNX Runtime; `method` by name, or with its options."""
-        return self.submit(
-            {
-                "kind": "quantize",
-                "model": model_reference(model),
-                "dataset": dataset_reference(dataset),
-                "method": {"name": method} if isinstance(method, str) else dict(method),
-                **{name: _plain(value) for name, value in options.items()},
-            }
-        )
-
-    def benchmark(
-        self,
-        models: Sequence[ModelLike],
-        dataset: DatasetLike,
-        *,
-        batch_sizes: Sequence[int] | None = None,
-        runtimes: Sequence[Runtime] | None = None,
-        warmup_s: float | None = None,
-        blocks: int | None = None,
-        block_s: float | None = None,
-        threads: int | None = None,
-        **options: Unpack[JobOptions],
-    ) -> Job:
-        """Measure models side by side; the first one is the baseline. Times are in seconds."""
-        return self.submit(
-            _spec(
-                "benchmark",
-                options,
-                models=[model_reference(model) for model in models],
-                dataset=dataset_reference(dataset),
-                batch_sizes=None if batch_sizes is None else list(batch_sizes),
-                runtimes=None if runtimes is None else list(runtimes),
-                warmup_s=warmup_s,
-                blocks=blocks,
-                block_s=block_s,
-                threads=threads,
-            )
-        )
-
     def submit(
         self, spec: SpecLike, *, idempotency_key: str | None = None, wait: float | None = None
     ) -> Job:
-        """Queue a job. `wait` lets the service hold the answer up to 60 s for the job's end.
+        """Queue a job of any kind, and wait up to `wait` seconds, 60 at most, for its end.
 
         Sent again after a broken connection it still makes one job, by a fresh idempotency key
         unless one is given.
@@ -235,7 +90,7 @@ class Client:
         response = self._http.request(
             "POST",
             "/v1/jobs",
-            json=_plain(spec),
+            json=plain(spec),
             headers=headers,
             repeatable=True,
             timeout_s=None if wait is None else wait + self._http.timeout_s,
@@ -248,7 +103,7 @@ class Client:
             "POST",
             "/v1/jobs",
             params={"validate_only": "true"},
-            json=_plain(spec),
+            json=plain(spec),
             repeatable=True,
         )
         return read_as(Validated, response).spec
@@ -283,17 +138,3 @@ class Client:
     def is_ready(self) -> bool:
         """Whether the service can take jobs; raises as `health` does."""
         return self.health().status != "unavailable"
-
-
-def _spec(kind: str, options: JobOptions, **fields: object) -> dict[str, Any]:
-    """The spec with the fields that were given; the service fills in the rest."""
-    given = {name: _plain(value) for name, value in fields.items() if value is not None}
-    return {"kind": kind, **given, **options}
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json", exclude_none=True)
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return dict(value) if isinstance(value, Mapping) else value

@@ -44,7 +44,7 @@ def test_handles_and_specs_stand_for_models() -> None:
     client, service = serve(accepted(), accepted(), accepted())
     teacher = client.train(ArchitectureSpec.model_validate({"architecture": "mlp"}), "digits")
     client.distill(teacher, "cnn_student", "digits", loss=KdLoss(temperature=2.0))
-    client.benchmark([teacher, MODEL], "digits", batch_sizes=(1, 8))
+    client.benchmark([teacher, MODEL], "digits", batch_sizes=(1, 8), precisions=["bf16"])
     assert service.sent(0)["model"] == {"architecture": "mlp"}
     assert service.sent(1)["teacher"] == JOB
     assert service.sent(1)["loss"] == {
@@ -58,6 +58,7 @@ def test_handles_and_specs_stand_for_models() -> None:
     }
     assert service.sent(2)["models"] == [JOB, MODEL]
     assert service.sent(2)["batch_sizes"] == [1, 8]
+    assert service.sent(2)["precisions"] == ["bf16"]
 
 
 def test_a_submission_is_repeated_under_one_idempotency_key() -> None:

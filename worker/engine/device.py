@@ -17,7 +17,9 @@ DeviceName = Literal["auto", "cpu", "cuda"]
 Precision = Literal["fp32", "bf16", "fp16"]
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
 
-_LIBRARIES: Final = ("torch", "torchvision", "numpy", "safetensors", "onnx", "onnxruntime")
+_LIBRARIES: Final = (
+    "torch", "torchvision", "numpy", "safetensors", "onnx", "onnxruntime", "openvino",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
