@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from annotated_types import Len
-from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag
 from pydantic_core import PydanticCustomError
 
 from service.contract.base import Contract
@@ -22,31 +22,22 @@ class LossBase(Contract):
     a list is the mean of the objectives of its losses by their weights."""
 
     alpha: float = Field(
-        0.9,
+        0.3,
         ge=0,
         le=1,
         description="Weight of the hard-label loss; 1 − alpha weighs the soft one. "
         "(Some papers use the letter the other way round.)",
     )
-    # A student that still underfits is slowed by soft targets: benchmarks/distill_quality.
     alpha_end: float | None = Field(
-        0.1,
+        None,
         ge=0,
         le=1,
-        description="Where alpha ends: it moves there evenly, epoch by epoch. None: it stays; so "
-        "it does where alpha is given and its end is not.",
+        description="Where alpha ends: it moves there evenly, epoch by epoch. None: it stays.",
     )
     warmup_epochs: int = Field(
         0, ge=0, le=10_000, description="Epochs over which the soft loss grows to its full weight."
     )
     weight: float = Field(1.0, gt=0, le=1e6, description="Weight within a list of losses.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_alpha_is_a_constant(cls, given: object) -> object:
-        if isinstance(given, dict) and "alpha" in given and "alpha_end" not in given:
-            return {**given, "alpha_end": None}
-        return given
 
 
 class KdLoss(LossBase):
@@ -125,9 +116,6 @@ class FeatureLossBase(LossBase):
         ge=0,
         le=1,
         description="Weight of the hard-label loss; 1 − alpha weighs the soft one.",
-    )
-    alpha_end: float | None = Field(
-        None, ge=0, le=1, description="Where alpha ends: it moves there evenly. None: it stays."
     )
     scale: float = Field(1.0, gt=0, le=1e6, description="The paper's β: multiplies the loss.")
     layers: Annotated[tuple[LayerPair, ...], Len(1, 16)] | None = Field(

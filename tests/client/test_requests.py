@@ -51,8 +51,7 @@ def test_handles_and_specs_stand_for_models() -> None:
         "name": "kd",
         "temperature": 2.0,
         "standardise": False,
-        "alpha": 0.9,
-        "alpha_end": 0.1,
+        "alpha": 0.3,
         "warmup_epochs": 0,
         "weight": 1.0,
     }

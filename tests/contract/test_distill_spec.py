@@ -78,13 +78,3 @@ def test_alpha_moves_evenly_to_its_end_and_the_soft_loss_grows() -> None:
 
 def test_one_epoch_has_the_alpha_it_began_with() -> None:
     assert mix_weights([KdLoss(alpha=0.4, alpha_end=1.0)], 1).hard == (0.4,)
-
-
-def test_without_a_word_on_alpha_the_labels_come_first_and_the_teacher_last() -> None:
-    assert mix_weights([KdLoss()], 3).hard == pytest.approx((0.9, 0.5, 0.1))
-    assert mix_weights([KdLoss()], 3).soft[0] == pytest.approx((0.1, 0.5, 0.9))
-
-
-def test_an_alpha_given_alone_stays() -> None:
-    made = spec(loss={"name": "kd", "alpha": 0.4})
-    assert mix_weights(made.losses, 3).hard == pytest.approx((0.4, 0.4, 0.4))
