@@ -9,9 +9,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from worker.engine.device import Precision
 from worker.engine.errors import NotExportable, RuntimeMissing, UnsupportedDevice
-from worker.engine.measure.runner import Runner, Runtime, Write, inputs_of
+from worker.engine.measure.runner import Runner, Runtime, Setting, Write, inputs_of
 from worker.engine.models.folder import LoadedModel, is_graph, load_folder, read_config
 from worker.engine.models.graph import GRAPH, Graph, available_providers
 
@@ -35,42 +34,26 @@ def _write_onnx(folder: Path, file: Path, *, device: torch.device) -> None:
         file.write_bytes(export_onnx(load_folder(folder)))
 
 
-def _load_onnxruntime(
-    folder: Path,
-    file: Path,
-    *,
-    batch_size: int,
-    device: torch.device,
-    threads: int,
-    precision: Precision,
-) -> Runner:
+def _load_onnxruntime(folder: Path, file: Path, setting: Setting) -> Runner:
     """Inputs and arithmetic in float32, or as the graph itself has it."""
-    provider = "CUDAExecutionProvider" if device.type == "cuda" else "CPUExecutionProvider"
+    provider = "CUDAExecutionProvider" if setting.device.type == "cuda" else "CPUExecutionProvider"
     if provider not in available_providers():
         raise UnsupportedDevice(f"this onnxruntime has no {provider}")
-    graph = Graph(file.read_bytes(), threads=threads, provider=provider)
-    ready = inputs_of(read_config(folder), batch_size).numpy()
+    graph = Graph(file.read_bytes(), threads=setting.threads, provider=provider)
+    ready = inputs_of(read_config(folder), setting.batch_size).numpy()
     return Runner(lambda: graph.run(ready), graph, "fp32")
 
 
-def _load_openvino(
-    folder: Path,
-    file: Path,
-    *,
-    batch_size: int,
-    device: torch.device,
-    threads: int,
-    precision: Precision,
-) -> Runner:
-    if device.type != "cpu":
+def _load_openvino(folder: Path, file: Path, setting: Setting) -> Runner:
+    if setting.device.type != "cpu":
         raise UnsupportedDevice("OpenVINO is measured on CPUs only")
     try:
         import openvino as ov  # optional, and heavy
     except ImportError as error:
         raise RuntimeMissing("openvino is not installed on this worker") from error
     options = {
-        "INFERENCE_PRECISION_HINT": _OPENVINO_PRECISION[precision],
-        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_PRECISION_HINT": _OPENVINO_PRECISION[setting.precision],
+        "INFERENCE_NUM_THREADS": setting.threads,
         "PERFORMANCE_HINT": "LATENCY",
     }
     try:
@@ -81,7 +64,7 @@ def _load_openvino(
         raise NotExportable(f"OpenVINO cannot run the graph: {reason}") from error
     ran = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
     request = compiled.create_infer_request()
-    ready = inputs_of(read_config(folder), batch_size).numpy()
+    ready = inputs_of(read_config(folder), setting.batch_size).numpy()
 
     def predict(x: Tensor) -> Tensor:
         return torch.from_numpy(request.infer(x.float().contiguous().numpy())[0].copy())

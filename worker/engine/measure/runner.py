@@ -41,6 +41,16 @@ class Runner:
         self.forward()
 
 
+@dataclass(frozen=True)
+class Setting:
+    """What a runtime prepares itself for; `threads` is for one operator."""
+
+    batch_size: int
+    device: torch.device
+    threads: int
+    precision: Precision = "fp32"
+
+
 class Write(Protocol):
     """Writes a model folder as the one file that the runtime loads."""
 
@@ -51,17 +61,8 @@ class Write(Protocol):
 class Load(Protocol):
     """Loads what was written, or the folder itself where the runtime writes nothing."""
 
-    def __call__(
-        self,
-        folder: Path,
-        file: Path,
-        *,
-        batch_size: int,
-        device: torch.device,
-        threads: int,
-        precision: Precision,
-    ) -> Runner:
-        """`threads` is for one operator, set for the whole process where the runtime has it so.
+    def __call__(self, folder: Path, file: Path, setting: Setting) -> Runner:
+        """Threads are set for the whole process where the runtime has it so.
 
         Raises `NotExportable`, `RuntimeMissing` or `UnsupportedDevice`. One that has no such
         precision runs float32 and says so.
@@ -93,14 +94,7 @@ class Runtime:
             file = Path(scratch) / self.name
             if self.write is not None:
                 self.write(folder, file, device=device)
-            runner = self.load(
-                folder,
-                file,
-                batch_size=batch_size,
-                device=device,
-                threads=threads,
-                precision=precision,
-            )
+            runner = self.load(folder, file, Setting(batch_size, device, threads, precision))
         inputs = inputs_of(read_config(folder), batch_size)
         found = checked_difference(
             runner.predict(inputs), reference_of(folder, inputs), runner.precision

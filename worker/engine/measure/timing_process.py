@@ -17,7 +17,7 @@ from typing import Any, Final
 import torch
 
 from worker.engine.errors import EngineError, memory_errors
-from worker.engine.measure.runner import Runner, inputs_of
+from worker.engine.measure.runner import Runner, Setting, inputs_of
 from worker.engine.measure.runtimes import RUNTIMES
 from worker.engine.measure.stopwatch import Sample, sampler, turn, warm_up
 from worker.engine.models.config import ModelConfig
@@ -42,10 +42,7 @@ class _Process:
         self._runner = RUNTIMES[command["runtime"]].load(
             Path(command["folder"]),
             Path(command["file"]),
-            batch_size=command["batch_size"],
-            device=device,
-            threads=command["threads"],
-            precision=command["precision"],
+            Setting(command["batch_size"], device, command["threads"], command["precision"]),
         )
         self._sample = sampler(self._runner, device)
         self._sample()

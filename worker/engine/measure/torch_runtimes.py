@@ -2,15 +2,16 @@
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
-from worker.engine.device import Precision, autocast
+from worker.engine.device import autocast
 from worker.engine.errors import NotExportable
-from worker.engine.measure.runner import Runner, Runtime, inputs_of
+from worker.engine.measure.runner import Runner, Runtime, Setting, inputs_of
 from worker.engine.models.config import ModelConfig
 from worker.engine.models.folder import is_graph, load_folder, read_config
 
@@ -20,32 +21,16 @@ _EXAMPLE_BATCH: Final = 2  # a batch of one would be baked into the program
 Forward = Callable[[Tensor], Tensor]
 
 
-def _load_eager(
-    folder: Path,
-    file: Path,
-    *,
-    batch_size: int,
-    device: torch.device,
-    threads: int,
-    precision: Precision,
-) -> Runner:
+def _load_eager(folder: Path, file: Path, setting: Setting) -> Runner:
     """PyTorch as it is."""
-    config, module = _module(folder, device, threads)
-    return _runner(module, config, batch_size, device, precision)
+    config, module = _module(folder, setting.device, setting.threads)
+    return _runner(module, config, setting)
 
 
-def _load_compiled(
-    folder: Path,
-    file: Path,
-    *,
-    batch_size: int,
-    device: torch.device,
-    threads: int,
-    precision: Precision,
-) -> Runner:
+def _load_compiled(folder: Path, file: Path, setting: Setting) -> Runner:
     """`torch.compile` with its defaults, for this batch size: the first call compiles."""
-    config, module = _module(folder, device, threads)
-    return _runner(torch.compile(module, dynamic=False), config, batch_size, device, precision)
+    config, module = _module(folder, setting.device, setting.threads)
+    return _runner(torch.compile(module, dynamic=False), config, setting)
 
 
 def _write_aoti(folder: Path, file: Path, *, device: torch.device) -> None:
@@ -64,20 +49,12 @@ def _write_aoti(folder: Path, file: Path, *, device: torch.device) -> None:
             ) from error
 
 
-def _load_aoti(
-    folder: Path,
-    file: Path,
-    *,
-    batch_size: int,
-    device: torch.device,
-    threads: int,
-    precision: Precision,
-) -> Runner:
+def _load_aoti(folder: Path, file: Path, setting: Setting) -> Runner:
     """The package holds compiled code: it must be one that `_write_aoti` wrote."""
-    torch.set_num_threads(threads)
+    torch.set_num_threads(setting.threads)
     config = read_config(folder)
     program: Any = torch._inductor.aoti_load_package(str(file))
-    return _runner(program, config, batch_size, device, "fp32")
+    return _runner(program, config, replace(setting, precision="fp32"))
 
 
 def _module(folder: Path, device: torch.device, threads: int) -> tuple[ModelConfig, nn.Module]:
@@ -93,15 +70,10 @@ def _layout(config: ModelConfig) -> torch.memory_format:
     return torch.channels_last if len(config.input_size) == 3 else torch.contiguous_format
 
 
-def _runner(
-    forward: Forward,
-    config: ModelConfig,
-    batch_size: int,
-    device: torch.device,
-    precision: Precision,
-) -> Runner:
+def _runner(forward: Forward, config: ModelConfig, setting: Setting) -> Runner:
+    device, precision = setting.device, setting.precision
     layout = _layout(config)
-    ready = inputs_of(config, batch_size).to(device, memory_format=layout)
+    ready = inputs_of(config, setting.batch_size).to(device, memory_format=layout)
 
     def run(x: Tensor) -> Tensor:
         with torch.inference_mode(), autocast(device, precision):
