@@ -1,6 +1,7 @@
 """What quantising a public ResNet-20 costs and gains on CIFAR-10, each against its float graph."""
 
 import sys
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -8,18 +9,17 @@ import torch
 
 from benchmarks import real_data
 from benchmarks.figures import Options, Report
-from worker.engine.data.batches import Normalizer
 from worker.engine.data.split import Split
 from worker.engine.export.onnx import onnx_of
 from worker.engine.measure.latency import measure_interleaved, speedup
 from worker.engine.models.folder import LoadedModel
 from worker.engine.models.graph import Graph
+from worker.engine.quantize.calibration import calibration_batches
 from worker.engine.quantize.integer import StaticQuantizer, has_vnni
 from worker.engine.quantize.methods import UNCALIBRATED, graph_layers, stripped
-from worker.engine.seeds import generator
 from worker.engine.train.evaluate import evaluate
 
-_SAMPLES, _BATCH = 512, 64
+_SAMPLES: Final = 512
 _WEIGHTS_BYTES: Final = 1_092_624  # of the model's safetensors
 _LEAST_SPEEDUP: Final = {1: 1.7, 32: 1.25}
 
@@ -54,10 +54,7 @@ def run(options: Options) -> Report:
 
 def _static(content: bytes, train: Split, seed: int) -> bytes:
     config = real_data.resnet20_config()
-    indices = torch.randperm(len(train), generator=generator(seed, "calibration"))[:_SAMPLES]
-    normalise = Normalizer.of(config.mean, config.std, train.x, torch.device("cpu"))
-    parts = (normalise(train.x[part]) for part in torch.split(indices, _BATCH))
-    batches = [part.contiguous().numpy() for part in parts]
+    batches = calibration_batches(train, config.mean, config.std, samples=_SAMPLES, seed=seed)
     with StaticQuantizer(content, batches, "minmax") as quantizer:
         return stripped(quantizer.all_but(()))
 
@@ -79,9 +76,7 @@ def _latencies(report: Report, graphs: dict[str, bytes], batch_size: int, option
     draw = np.random.default_rng(options.seed)
     x = draw.standard_normal((batch_size, *real_data.IMAGE)).astype(np.float32)
     loaded = {name: Graph(graph) for name, graph in graphs.items()}
-    timed = measure_interleaved(
-        {name: lambda graph=graph: graph.run(x) for name, graph in loaded.items()}  # type: ignore[misc]
-    )
+    timed = measure_interleaved({name: partial(graph.run, x) for name, graph in loaded.items()})
     for name, latency in timed.items():
         report.told(f"{name}: p50 at batch {batch_size}", latency.p50_ms, "ms")
         if name == "float32":

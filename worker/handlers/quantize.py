@@ -33,8 +33,7 @@ def quantize(job: Job, spec: QuantizeSpec) -> Outcome:
     made = run.make()
     trained, logits = _save_and_judge(run, made, before)
     first_test, first_logits = job.evaluate(original, data.test)
-    first_validation, _ = job.evaluate(original, data.validation)
-    drop = 100 * (first_validation.accuracy - trained.validation.accuracy)
+    drop = 100 * (run.original_validation.accuracy - trained.validation.accuracy)
     result = QuantizeResult(
         model=job.order.model_id,
         method=spec.method.name,
@@ -52,7 +51,7 @@ def quantize(job: Job, spec: QuantizeSpec) -> Outcome:
         latencies=paired(job, spec, run.content, original.config),
         targets=_kept(spec, drop),
         validation=trained.validation,
-        original_validation=first_validation,
+        original_validation=run.original_validation,
         test=trained.test,
         original_test=first_test,
         data=trained.data,

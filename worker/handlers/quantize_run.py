@@ -3,31 +3,27 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from service.contract.quantize import QuantizeSpec, StaticInt8Method
-from worker.engine.data.batches import Normalizer
+from service.contract.training import Evaluation
 from worker.engine.data.split import Data, Split
 from worker.engine.errors import NotQuantizable, Stopped, TargetNotReached
 from worker.engine.export.onnx import onnx_of
 from worker.engine.models.folder import LoadedModel
 from worker.engine.models.graph import Graph
+from worker.engine.quantize.calibration import Array, calibration_batches
 from worker.engine.quantize.integer import StaticQuantizer, has_vnni
 from worker.engine.quantize.layers import Layer, chosen
 from worker.engine.quantize.methods import STATIC, UNCALIBRATED, graph_layers, stripped
 from worker.engine.quantize.sensitivity import Sensitivity, least_kept, sensitivities
-from worker.engine.seeds import generator
 from worker.engine.train.evaluate import predict
 from worker.handlers.common import Job
 
-_CALIBRATION_BATCH: Final = 64
 _JUDGED: Final = 512  # validation examples that a layer is judged on
-
-Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
 
 @dataclass(frozen=True)
@@ -112,14 +108,15 @@ class QuantizeRun:
         targets = self.spec.targets
         if targets is None:
             return True
+        before = self.original_validation.accuracy
         right = self._accuracy(self._logits(content, self.data.validation))
-        return 100 * (self._accuracy_before - right) <= targets.max_accuracy_drop_points
+        return 100 * (before - right) <= targets.max_accuracy_drop_points
 
     @cached_property
-    def _accuracy_before(self) -> float:
-        """Of the original on validation, as the result has it."""
+    def original_validation(self) -> Evaluation:
+        """What targets and the result compare with."""
         scores, _ = self.job.evaluate(self.original, self.data.validation)
-        return scores.accuracy
+        return scores
 
     def _accuracy(self, logits: Tensor) -> float:
         return float((logits.argmax(1) == self.data.validation.y).double().mean())
@@ -149,17 +146,15 @@ class QuantizeRun:
         return predict(Graph(content), split, config.mean, config.std)
 
     def _calibration(self, samples: int) -> list[Array]:
-        """Examples of the training split, drawn by the seed, as the graph takes them."""
-        train, config = self.data.train, self.original.config
-        draw = generator(self.spec.seed, "calibration")
-        indices = torch.randperm(len(train), generator=draw)[:samples]
-        step = Graph(self.content).batch_size or _CALIBRATION_BATCH
-        normalise = Normalizer.of(config.mean, config.std, train.x, torch.device("cpu"))
-        parts = torch.split(indices, step)
-        if len(parts) > 1 and len(parts[-1]) < step:  # a graph may take full batches only
-            parts = parts[:-1]
-        batches = (normalise(train.take(part).x) for part in parts)
-        return [batch.float().contiguous().numpy() for batch in batches]
+        config = self.original.config
+        return calibration_batches(
+            self.data.train,
+            config.mean,
+            config.std,
+            samples=samples,
+            seed=self.spec.seed,
+            batch_size=Graph(self.content).batch_size,
+        )
 
     def _warn(self, message: str) -> None:
         self.warnings.append(message)

@@ -8,14 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import numpy as np
-
 from worker.engine.errors import NotQuantizable
+from worker.engine.quantize.calibration import Array
 from worker.engine.quantize.layers import Layer, layers_of
 
 Calibration = Literal["minmax", "percentile", "entropy"]
-Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
-
 # What CPU kernels run in int8, and what only passes integers on. Normalisation, softmax and the
 # like stay float: they cost little and lose much.
 _STATIC_OPERATORS: Final = (

@@ -5,12 +5,11 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
+from worker.engine.quantize.calibration import Array
 from worker.engine.quantize.layers import Layer
 
 _INT8_MAX: Final = 127
 Half = Literal["fp16", "bf16"]
-
-Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
 
 def store_int8(model: Any, layers: Sequence[Layer]) -> None:
