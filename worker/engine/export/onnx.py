@@ -1,11 +1,17 @@
 """ONNX: one file, any batch size, its origin among its metadata."""
 
+import logging
+import tempfile
+import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from worker.engine.export.file import ExportedFile
-from worker.engine.measure.runtimes import export_onnx
+import torch
+
+from worker.engine.errors import NotExportable
+from worker.engine.export.file import EXAMPLE_BATCH, ExportedFile
+from worker.engine.measure.runner import inputs_of
 from worker.engine.models.folder import LoadedModel
 from worker.engine.models.graph import Graph
 
@@ -26,6 +32,32 @@ def onnx_of(loaded: LoadedModel) -> bytes:
     if isinstance(loaded.module, Graph):
         return loaded.module.content
     return export_onnx(loaded)
+
+
+def export_onnx(loaded: LoadedModel) -> bytes:
+    """The model as one ONNX file, batch size dynamic: "input" to "logits"."""
+    example = inputs_of(loaded.config, EXAMPLE_BATCH)
+    module = loaded.module.to(memory_format=torch.contiguous_format).cpu().eval()
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter warns of its own internals
+        path = Path(scratch) / "model.onnx"
+        try:
+            torch.onnx.export(
+                module,
+                (example,),
+                path,
+                input_names=["input"],
+                output_names=["logits"],
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                external_data=False,
+                verbose=False,
+            )
+        except Exception as error:  # the exporter raises whatever its passes raise
+            raise NotExportable(
+                f"{loaded.config.architecture} cannot be exported to ONNX: {type(error).__name__}"
+            ) from error
+        return path.read_bytes()
 
 
 def with_metadata(content: bytes, facts: Mapping[str, str]) -> bytes:

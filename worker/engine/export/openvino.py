@@ -9,14 +9,13 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from worker.engine.errors import NotExportable, RuntimeMissing
+from worker.engine.errors import NotExportable
 from worker.engine.export.file import ExportedFile
 from worker.engine.export.onnx import onnx_of
 from worker.engine.models.folder import LoadedModel
+from worker.engine.openvino import HINT_OF, library, reason
 
 XML, BIN = "model.xml", "model.bin"
-# Left alone it runs bf16 on processors that have it.
-_EXACTLY: Final = {"INFERENCE_PRECISION_HINT": "f32"}
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the same model makes the same zip
 
 
@@ -24,15 +23,12 @@ def to_openvino(
     loaded: LoadedModel, path: Path, *, facts: Mapping[str, str], threads: int
 ) -> ExportedFile:
     """By way of ONNX; weights stay float32. `facts` are runtime information of the IR."""
-    try:
-        import openvino as ov
-    except ImportError as error:
-        raise RuntimeMissing("openvino is not installed on this worker") from error
+    ov = library()
     core = ov.Core()
     try:
         model = core.read_model(model=onnx_of(loaded))
     except RuntimeError as error:
-        raise NotExportable(f"OpenVINO cannot read the graph: {_reason(error)}") from error
+        raise NotExportable(f"OpenVINO cannot read the graph: {reason(error)}") from error
     for name, value in facts.items():
         model.set_rt_info(value, ["modelpress", name])
     with tempfile.TemporaryDirectory() as scratch:
@@ -51,19 +47,14 @@ def _compile(core: Any, path: Path, threads: int) -> Any:
     """The packed IR, ready to run."""
     with zipfile.ZipFile(path) as archive:
         again = core.read_model(model=archive.read(XML), weights=archive.read(BIN))
-    options = {**_EXACTLY, "INFERENCE_NUM_THREADS": threads}
+    options = {"INFERENCE_PRECISION_HINT": HINT_OF["fp32"], "INFERENCE_NUM_THREADS": threads}
     try:
         return core.compile_model(again, "CPU", options)
     except RuntimeError as error:
-        raise NotExportable(f"OpenVINO cannot compile the graph: {_reason(error)}") from error
+        raise NotExportable(f"OpenVINO cannot compile the graph: {reason(error)}") from error
 
 
 def _pack(path: Path, files: Mapping[str, bytes]) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name, content in files.items():
             archive.writestr(zipfile.ZipInfo(name, _EPOCH), content)
-
-
-def _reason(error: RuntimeError) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:300] if lines else type(error).__name__

@@ -9,12 +9,11 @@ from torch import Tensor, nn
 
 from worker.engine.data.split import Split
 from worker.engine.errors import NotExportable
+from worker.engine.measure.runner import TOLERANCE
 from worker.engine.models.config import ModelConfig
 from worker.engine.seeds import generator
 from worker.engine.train.evaluate import agreement, predict
 
-# Between two implementations of float32 convolutions; relative to the largest logit.
-TOLERANCE: Final = 1e-3
 _RANDOM_INPUTS: Final = 64
 
 

@@ -1,8 +1,5 @@
 """What runs a graph of its own: ONNX Runtime and OpenVINO, both from one ONNX file."""
 
-import logging
-import tempfile
-import warnings
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,12 +7,12 @@ import torch
 from torch import Tensor
 
 from worker.engine.errors import NotExportable, RuntimeMissing, UnsupportedDevice
+from worker.engine.export.onnx import export_onnx
 from worker.engine.measure.runner import Runner, Runtime, Setting, Write, inputs_of
-from worker.engine.models.folder import LoadedModel, is_graph, load_folder, read_config
+from worker.engine.models.folder import is_graph, load_folder, read_config
 from worker.engine.models.graph import GRAPH, Graph, available_providers
+from worker.engine.openvino import HINT_OF, library, reason
 
-# Left alone, OpenVINO chooses bf16 on processors that have it.
-_OPENVINO_PRECISION: Final = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 _PRECISION_OF: Final = {
     "float": "fp32",
     "float32": "fp32",
@@ -47,12 +44,9 @@ def _load_onnxruntime(folder: Path, file: Path, setting: Setting) -> Runner:
 def _load_openvino(folder: Path, file: Path, setting: Setting) -> Runner:
     if setting.device.type != "cpu":
         raise UnsupportedDevice("OpenVINO is measured on CPUs only")
-    try:
-        import openvino as ov  # optional, and heavy
-    except ImportError as error:
-        raise RuntimeMissing("openvino is not installed on this worker") from error
+    ov = library()
     options = {
-        "INFERENCE_PRECISION_HINT": _OPENVINO_PRECISION[setting.precision],
+        "INFERENCE_PRECISION_HINT": HINT_OF[setting.precision],
         "INFERENCE_NUM_THREADS": setting.threads,
         "PERFORMANCE_HINT": "LATENCY",
     }
@@ -60,8 +54,7 @@ def _load_openvino(folder: Path, file: Path, setting: Setting) -> Runner:
         core = ov.Core()
         compiled: Any = core.compile_model(core.read_model(file.read_bytes()), "CPU", options)
     except RuntimeError as error:
-        reason = str(error).strip().rpartition("\n")[2][:300]
-        raise NotExportable(f"OpenVINO cannot run the graph: {reason}") from error
+        raise NotExportable(f"OpenVINO cannot run the graph: {reason(error)}") from error
     ran = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
     request = compiled.create_infer_request()
     ready = inputs_of(read_config(folder), setting.batch_size).numpy()
@@ -73,33 +66,6 @@ def _load_openvino(folder: Path, file: Path, setting: Setting) -> Runner:
     return Runner(
         lambda: request.infer(ready, share_inputs=True), predict, _PRECISION_OF.get(ran, ran)
     )
-
-
-def export_onnx(loaded: LoadedModel) -> bytes:
-    """The model as one ONNX file, batch size dynamic: "input" to "logits"."""
-    # A batch of one would be baked into the graph.
-    example = inputs_of(loaded.config, 2)
-    module = loaded.module.to(memory_format=torch.contiguous_format).cpu().eval()
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter warns of its own internals
-        path = Path(scratch) / "model.onnx"
-        try:
-            torch.onnx.export(
-                module,
-                (example,),
-                path,
-                input_names=["input"],
-                output_names=["logits"],
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
-                external_data=False,
-                verbose=False,
-            )
-        except Exception as error:  # the exporter raises whatever its passes raise
-            raise NotExportable(
-                f"{loaded.config.architecture} cannot be exported to ONNX: {type(error).__name__}"
-            ) from error
-        return path.read_bytes()
 
 
 def absent(name: str) -> Runtime:

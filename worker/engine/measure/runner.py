@@ -16,7 +16,7 @@ from worker.engine.models.folder import load_any, read_config
 from worker.engine.seeds import generator
 
 # Between two implementations of float32 convolutions; relative to the largest logit.
-_TOLERANCE: Final = 1e-3
+TOLERANCE: Final = 1e-3
 # bf16 keeps 8 bits of a number, and its errors add up from layer to layer.
 _HALF_TOLERANCE: Final = 0.2
 
@@ -117,7 +117,7 @@ def reference_of(folder: Path, inputs: Tensor) -> Tensor:
 
 def checked_difference(logits: Tensor, reference: Tensor, precision: str) -> float:
     """The largest difference. Raises `NotExportable` where it is more than its precision's."""
-    tolerance = _TOLERANCE if precision == "fp32" else _HALF_TOLERANCE
+    tolerance = TOLERANCE if precision == "fp32" else _HALF_TOLERANCE
     difference = float((logits - reference).abs().max())
     if not difference <= tolerance * max(1.0, float(reference.abs().max())):
         raise NotExportable(f"the exported model's logits differ by {difference:.3g}")

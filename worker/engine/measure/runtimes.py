@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from worker.engine.measure.graph_runtimes import absent, onnxruntime, openvino
-from worker.engine.measure.graph_runtimes import export_onnx as export_onnx
 from worker.engine.measure.runner import Runner as Runner
 from worker.engine.measure.runner import Runtime
 from worker.engine.measure.torch_runtimes import aotinductor, eager, torch_compile

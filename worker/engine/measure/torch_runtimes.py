@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from worker.engine.device import autocast
 from worker.engine.errors import NotExportable
+from worker.engine.export.file import EXAMPLE_BATCH
 from worker.engine.measure.runner import Runner, Runtime, Setting, inputs_of
 from worker.engine.models.config import ModelConfig
 from worker.engine.models.folder import is_graph, load_folder, read_config
 
 _GRAPH_ADVICE: Final = "Ask for runtimes ['onnxruntime']."
-_EXAMPLE_BATCH: Final = 2  # a batch of one would be baked into the program
 
 Forward = Callable[[Tensor], Tensor]
 
@@ -35,7 +35,7 @@ def _load_compiled(folder: Path, file: Path, setting: Setting) -> Runner:
 
 def _write_aoti(folder: Path, file: Path, *, device: torch.device) -> None:
     config, module = _module(folder, device, torch.get_num_threads())
-    example = inputs_of(config, _EXAMPLE_BATCH).to(device, memory_format=_layout(config))
+    example = inputs_of(config, EXAMPLE_BATCH).to(device, memory_format=_layout(config))
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of the compiler's own internals
         try:

@@ -11,8 +11,8 @@ from safetensors import safe_open
 
 from worker.engine.errors import NotExportable, RuntimeMissing
 from worker.engine.export.formats import EXPORTERS
+from worker.engine.export.onnx import export_onnx
 from worker.engine.export.parity import compare, logits_of, random_inputs
-from worker.engine.measure.runtimes import export_onnx
 from worker.engine.models.config import ModelConfig
 from worker.engine.models.folder import LoadedModel, build
 from worker.engine.models.graph import Graph

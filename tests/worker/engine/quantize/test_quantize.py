@@ -10,7 +10,7 @@ import torch
 
 from service.contract.quantize import QuantizeMethod, StaticInt8Method
 from worker.engine.errors import NotQuantizable
-from worker.engine.measure.runtimes import export_onnx
+from worker.engine.export.onnx import export_onnx
 from worker.engine.models.config import ModelConfig
 from worker.engine.models.folder import LoadedModel, build
 from worker.engine.models.graph import Graph
