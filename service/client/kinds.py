@@ -91,12 +91,12 @@ class Kinds(ABC):
     def prune(self, model: ModelLike, dataset: DatasetLike, **options: Unpack[PruneOptions]) -> Job:
         """Prune a model and repair it: half of its channels unless `method` says otherwise."""
         return self.submit(
-            {
-                "kind": "prune",
-                "model": model_reference(model),
-                "dataset": dataset_reference(dataset),
-                **{name: plain(value) for name, value in options.items()},
-            }
+            _spec(
+                "prune",
+                options,
+                model=model_reference(model),
+                dataset=dataset_reference(dataset),
+            )
         )
 
     def export(
@@ -127,13 +127,13 @@ class Kinds(ABC):
     ) -> Job:
         """Quantise a model to a graph for ONNX Runtime; `method` by name, or with its options."""
         return self.submit(
-            {
-                "kind": "quantize",
-                "model": model_reference(model),
-                "dataset": dataset_reference(dataset),
-                "method": {"name": method} if isinstance(method, str) else dict(method),
-                **{name: plain(value) for name, value in options.items()},
-            }
+            _spec(
+                "quantize",
+                options,
+                model=model_reference(model),
+                dataset=dataset_reference(dataset),
+                method={"name": method} if isinstance(method, str) else dict(method),
+            )
         )
 
     def benchmark(
@@ -169,9 +169,10 @@ class Kinds(ABC):
 
 
 def _spec(kind: str, options: JobOptions, **fields: object) -> dict[str, Any]:
-    """The spec with the fields that were given; the service fills in the rest."""
-    given = {name: plain(value) for name, value in fields.items() if value is not None}
-    return {"kind": kind, **given, **options}
+    """The spec with the fields that were given; the service fills in the rest. An option that is
+    None was given."""
+    given = {name: value for name, value in fields.items() if value is not None}
+    return {"kind": kind, **{name: plain(value) for name, value in {**given, **options}.items()}}
 
 
 def plain(value: object) -> object:

@@ -94,15 +94,20 @@ class LatencyResult(Contract):
     samples_ms: tuple[float, ...] = Field(description="Every sample, in the order taken.")
 
 
-class SpeedupResult(Contract):
-    """How much faster a model is than the baseline, measured side by side in one run."""
+class PairedSpeedup(Contract):
+    """How much faster one model is than another, measured side by side in one run."""
 
-    runtime: Runtime = Field(description="What ran it.")
     batch_size: int = Field(ge=1, description="Inputs per forward pass.")
-    precision: str | None = Field(None, description="The arithmetic of this model.")
     speedup: float = Field(gt=0, description="Median of paired ratios: baseline ÷ this model.")
     low: float = Field(gt=0, description="Lower end of the 95 % bootstrap interval.")
     high: float = Field(gt=0, description="Upper end of the 95 % bootstrap interval.")
+
+
+class SpeedupResult(PairedSpeedup):
+    """How much faster a model is than the baseline, in one runtime."""
+
+    runtime: Runtime = Field(description="What ran it.")
+    precision: str | None = Field(None, description="The arithmetic of this model.")
 
 
 class ProcessResult(Contract):

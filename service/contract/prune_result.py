@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from service.contract.base import Contract, ModelId, Share
+from service.contract.benchmark import PairedSpeedup
 from service.contract.training import (
     DataFacts,
     Environment,
@@ -47,15 +48,11 @@ class LayerResult(Contract):
     macs_after: int = Field(ge=0, description="MACs it has.")
 
 
-class PairedLatency(Contract):
+class PairedLatency(PairedSpeedup):
     """Original and pruned, timed side by side in interleaved turns."""
 
-    batch_size: int = Field(ge=1, description="Inputs per forward pass.")
     original_p50_ms: float = Field(gt=0, description="Median before.")
     pruned_p50_ms: float = Field(gt=0, description="Median after.")
-    speedup: float = Field(gt=0, description="Median of paired ratios.")
-    low: float = Field(gt=0, description="Lower end of its 95 % bootstrap interval.")
-    high: float = Field(gt=0, description="Upper end.")
 
 
 class SweepPoint(Contract):

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from service.contract.base import Contract, ModelId, Share
+from service.contract.benchmark import PairedSpeedup
 from service.contract.prune_result import TargetResult
 from service.contract.training import DataFacts, Environment, Evaluation, ModelFacts
 
@@ -24,15 +25,11 @@ class QuantizedLayer(Contract):
     )
 
 
-class QuantizedLatency(Contract):
+class QuantizedLatency(PairedSpeedup):
     """The float graph and the quantised one, in turns, in the same runtime."""
 
-    batch_size: int = Field(ge=1, description="Inputs per forward pass.")
     float_p50_ms: float = Field(gt=0, description="Median of the float32 graph.")
     quantized_p50_ms: float = Field(gt=0, description="Median of the quantised graph.")
-    speedup: float = Field(gt=0, description="Median of paired ratios.")
-    low: float = Field(gt=0, description="Lower end of its 95 % bootstrap interval.")
-    high: float = Field(gt=0, description="Upper end.")
 
 
 class QuantizeResult(Contract):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from service.contract.prune import PruneSpec
 from service.contract.prune_result import PruneResult
-from service.contract.reports import Cell, Column, Highlight, Interval, LineageEntry, Table
+from service.contract.reports import Cell, Column, Highlight, LineageEntry, Table
 from service.reports import show
 from service.reports.body import (
     ACCURACY,
@@ -19,8 +19,10 @@ from service.reports.body import (
     class_table,
     distinct_names,
     kind_columns,
+    latency_table,
     model_cells,
     score_cells,
+    speedup_highlight,
     table,
 )
 from service.reports.prune_charts import prune_charts
@@ -80,18 +82,14 @@ def _headline(result: PruneResult, original: str, pruned: str) -> str:
 
 
 def _highlights(result: PruneResult) -> tuple[Highlight, ...]:
-    shown = [
+    return (
         Highlight(label="Accuracy retention", value=result.accuracy_retention, format="percent"),
+        *speedup_highlight(result.latencies),
         Highlight(
             label="Non-zero compression", value=result.nonzero_compression_ratio, format="ratio"
         ),
         Highlight(label="Size on disk", value=_smallest(result), format="bytes"),
-    ]
-    if result.latencies:
-        first = result.latencies[0]
-        label = f"Speed-up (batch {first.batch_size})"
-        shown.insert(1, Highlight(label=label, value=first.speedup, format="ratio"))
-    return tuple(shown)
+    )
 
 
 def _smallest(result: PruneResult) -> int:
@@ -175,24 +173,11 @@ def _stages(result: PruneResult) -> Table:
 
 
 def _latencies(result: PruneResult) -> Table:
-    return table(
-        ident="latency",
-        title="Latency, original and pruned in turns",
-        columns=(
-            Column(key="batch_size", title="Batch", format="count"),
-            Column(key="original", title="Original p50", unit="ms", format="milliseconds"),
-            Column(key="pruned", title="Pruned p50", unit="ms", format="milliseconds"),
-            Column(key="speedup", title="Speed-up (95 % interval)", format="ratio"),
-        ),
-        rows=(
-            {
-                "batch_size": one.batch_size,
-                "original": one.original_p50_ms,
-                "pruned": one.pruned_p50_ms,
-                "speedup": Interval(value=one.speedup, low=one.low, high=one.high),
-            }
-            for one in result.latencies
-        ),
+    return latency_table(
+        "Latency, original and pruned in turns",
+        ("original", "Original"),
+        ("pruned", "Pruned"),
+        ((one, one.original_p50_ms, one.pruned_p50_ms) for one in result.latencies),
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from service.contract.quantize_result import QuantizeResult
-from service.contract.reports import Cell, Column, Highlight, Interval, LineageEntry, Table
+from service.contract.reports import Cell, Column, Highlight, LineageEntry, Table
 from service.reports import show
 from service.reports.body import (
     ACCURACY,
@@ -16,8 +16,10 @@ from service.reports.body import (
     class_names,
     class_table,
     distinct_names,
+    latency_table,
     model_cells,
     score_cells,
+    speedup_highlight,
     table,
 )
 
@@ -61,16 +63,12 @@ def _headline(result: QuantizeResult, original: str, made: str) -> str:
 
 
 def _highlights(result: QuantizeResult) -> tuple[Highlight, ...]:
-    shown = [
+    return (
         Highlight(label="Accuracy change", value=result.accuracy_change_points, format="points"),
+        *speedup_highlight(result.latencies),
         Highlight(label="Size after ÷ before", value=result.size_ratio, format="percent"),
         Highlight(label="Agreement", value=result.agreement, format="percent"),
-    ]
-    if result.latencies:
-        first = result.latencies[0]
-        label = f"Speed-up (batch {first.batch_size})"
-        shown.insert(1, Highlight(label=label, value=first.speedup, format="ratio"))
-    return tuple(shown)
+    )
 
 
 def _notes(result: QuantizeResult, made: str) -> tuple[str, ...]:
@@ -119,22 +117,9 @@ def _summary(result: QuantizeResult, original: str, made: str) -> Table:
 def _latencies(result: QuantizeResult) -> tuple[Table, ...]:
     if not result.latencies:
         return ()
-    columns = (
-        Column(key="batch_size", title="Batch", format="count"),
-        Column(key="float", title="Float32 p50", unit="ms", format="milliseconds"),
-        Column(key="quantized", title="Quantised p50", unit="ms", format="milliseconds"),
-        Column(key="speedup", title="Speed-up (95 % interval)", format="ratio"),
-    )
-    rows: list[dict[str, Cell]] = [
-        {
-            "batch_size": one.batch_size,
-            "float": one.float_p50_ms,
-            "quantized": one.quantized_p50_ms,
-            "speedup": Interval(value=one.speedup, low=one.low, high=one.high),
-        }
-        for one in result.latencies
-    ]
-    return (table("latency", f"Latency in {result.runtime}, in turns", columns, rows),)
+    title = f"Latency in {result.runtime}, in turns"
+    rows = ((one, one.float_p50_ms, one.quantized_p50_ms) for one in result.latencies)
+    return (latency_table(title, ("float", "Float32"), ("quantized", "Quantised"), rows),)
 
 
 def _layers(result: QuantizeResult) -> Table:

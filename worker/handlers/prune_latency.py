@@ -1,19 +1,14 @@
 """Original and pruned, timed side by side on their saved files."""
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from service.contract.prune import PruneSpec
 from service.contract.prune_result import PairedLatency
-from worker.engine.device import synchronizer
-from worker.engine.errors import Stopped
-from worker.engine.measure.latency import Latency, measure_interleaved, speedup
-from worker.engine.measure.runtimes import RUNTIMES
+from worker.engine.measure.latency import speedup
 from worker.handlers.common import Job
+from worker.handlers.side_by_side import side_by_side
 from worker.handlers.trained import MODEL
-
-_BLOCKS, _BLOCK_S = 8, 0.1
 
 
 def paired(job: Job, spec: PruneSpec, batch_sizes: Sequence[int]) -> tuple[PairedLatency, ...]:
@@ -34,30 +29,3 @@ def _pair(job: Job, original: Path, batch_size: int, seed: int) -> PairedLatency
         low=ratio.low,
         high=ratio.high,
     )
-
-
-def side_by_side(
-    job: Job, folders: Mapping[str, Path], batch_size: int, runtime: str = "eager"
-) -> dict[str, Latency]:
-    """Latencies of saved models, all in one process and in turns. Raises `Stopped`."""
-    runners = {
-        name: RUNTIMES[runtime](
-            folder,
-            batch_size=batch_size,
-            device=job.device,
-            threads=len(os.sched_getaffinity(0)),
-            precision=job.precision,
-        )
-        for name, folder in folders.items()
-    }
-    timed = measure_interleaved(
-        runners,
-        warmup_s=0.1,
-        blocks=_BLOCKS,
-        block_s=_BLOCK_S,
-        synchronize=synchronizer(job.device),
-        should_stop=job.observer.should_stop,
-    )
-    if job.observer.should_stop():  # half a measurement is none
-        raise Stopped
-    return timed

@@ -12,8 +12,8 @@ from worker.engine.measure.macs import macs
 from worker.engine.measure.size import nonzero_parameters
 from worker.engine.models.folder import WEIGHTS, LoadedModel, load_folder, save_folder
 from worker.engine.prune.sparse_file import SPARSE_WEIGHTS, save_sparse
-from worker.handlers.prune_latency import side_by_side
 from worker.handlers.prune_run import Candidate, PruneRun
+from worker.handlers.side_by_side import side_by_side
 
 _SPARED_POINTS: Final = 1.0  # a cut that costs no more validation accuracy is worth keeping
 

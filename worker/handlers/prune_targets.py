@@ -12,8 +12,8 @@ from worker.engine.measure.latency import speedup
 from worker.engine.measure.size import nonzero_parameters
 from worker.engine.models.folder import save_folder
 from worker.engine.prune.search import first_where, last_where
-from worker.handlers.prune_latency import side_by_side
 from worker.handlers.prune_run import Candidate, PruneRun
+from worker.handlers.side_by_side import side_by_side
 
 _GRID: Final = tuple(number / 128 for number in range(1, 128))
 _RECOVERY_EPOCHS: Final = 1  # of training, before a candidate is judged

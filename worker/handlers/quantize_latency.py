@@ -10,7 +10,7 @@ from worker.engine.models.config import ModelConfig
 from worker.engine.models.folder import save_graph
 from worker.engine.models.graph import ARCHITECTURE
 from worker.handlers.common import Job
-from worker.handlers.prune_latency import side_by_side
+from worker.handlers.side_by_side import side_by_side
 from worker.handlers.trained import MODEL
 
 _FLOAT: Final = "float"
