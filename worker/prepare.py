@@ -103,12 +103,10 @@ def _datasets(
     if spec.dataset is None or spec.dataset in BUILTIN_DATASETS:
         return {}
     path = f"{_INPUTS}/data.safetensors"
+    digest = _dataset_digest(project, spec.dataset, database)
     try:
-        with database.read() as session:
-            sha256 = DatasetStore(session).get(spec.dataset, project).sha256
-        assert sha256 is not None
-        blobs.fetch(sha256, folder / path)
-    except (NotFound, BlobNotFound) as error:
+        blobs.fetch(digest, folder / path)
+    except BlobNotFound as error:
         raise InputMissing(f"the dataset {spec.dataset} is gone") from error
     return {spec.dataset: path}
 

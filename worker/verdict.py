@@ -5,7 +5,7 @@ from pathlib import Path
 from signal import SIGKILL
 from typing import Final
 
-from service.contract.job_errors import JobError
+from service.contract.job_errors import JobError, JobErrorCode
 from worker.channel import Message
 from worker.engine_child import ExitStatus
 from worker.engine_host import INTAKE_LIMITS
@@ -48,10 +48,12 @@ def verdict(
         case _ if status.signal == SIGKILL and status.killed_by in (None, "kill"):
             raise CheckLost(f"the check in {folder.name} was killed from outside")
         case _:
-            code = "invalid_model" if order.check.kind == "model" else "invalid_dataset"
+            wrong: JobErrorCode = (
+                "invalid_model" if order.check.kind == "model" else "invalid_dataset"
+            )
             if status.killed_by == "deadline":
                 how = "took too long: it asks for more arithmetic than a file of its size may"
             else:
                 ended = f"signal {status.signal}" if status.signal else f"code {status.code}"
                 how = f"ended with {ended}: too large or malformed"
-            raise CheckFailed(JobError.of(code, f"the check {how}"))  # type: ignore[arg-type]
+            raise CheckFailed(JobError.of(wrong, f"the check {how}"))

@@ -9,7 +9,7 @@ from typing import cast
 import torch
 
 from service.contract.catalog import ArchitectureSpec
-from service.contract.specs import JobResult, JobSpec
+from service.contract.specs import JobResult, JobSpec, PlannedModel
 from service.contract.training import DataFacts, Environment, Evaluation, ModelFacts, TrainingSpec
 from worker.engine import device as devices
 from worker.engine.data.builtin import BUILTIN
@@ -179,6 +179,16 @@ def data_facts(reference: str, data: Data) -> DataFacts:
         validation=len(data.validation),
         test=len(data.test),
         classes=data.classes,
+    )
+
+
+def planned(role: str, loaded: LoadedModel) -> PlannedModel:
+    """A model as a dry run shows it."""
+    return PlannedModel(
+        role=role,
+        architecture=loaded.config.architecture,
+        parameters=parameters(loaded.module),
+        macs=macs(loaded.module, loaded.config.input_size),
     )
 
 

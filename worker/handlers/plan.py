@@ -2,13 +2,10 @@
 
 from typing import assert_never
 
-from service.contract.specs import PlannedModel, PlanResult
+from service.contract.specs import PlanResult
 from service.contract.training import TrainingSpec
 from worker.engine.data.split import Data
-from worker.engine.measure.macs import macs
-from worker.engine.measure.size import parameters
-from worker.engine.models.folder import LoadedModel
-from worker.handlers.common import Job, Outcome, check_fits
+from worker.handlers.common import Job, Outcome, check_fits, planned
 from worker.handlers.export_plan import plan_export
 from worker.handlers.prune_plan import plan_prune
 
@@ -49,7 +46,7 @@ def plan(job: Job) -> Outcome:
         check_fits(loaded.config, data)
     result = PlanResult(
         of=spec.kind,
-        models=tuple(_planned(role, loaded) for role, loaded in models.items()),
+        models=tuple(planned(role, loaded) for role, loaded in models.items()),
         steps=steps,
         summary=f"{summary} on {job.device.type} in {job.precision}.",
     )
@@ -58,12 +55,3 @@ def plan(job: Job) -> Outcome:
 
 def _steps(training: TrainingSpec, data: Data) -> int:
     return training.epochs * -(-len(data.train) // training.batch_size)
-
-
-def _planned(role: str, loaded: LoadedModel) -> PlannedModel:
-    return PlannedModel(
-        role=role,
-        architecture=loaded.config.architecture,
-        parameters=parameters(loaded.module),
-        macs=macs(loaded.module, loaded.config.input_size),
-    )

@@ -38,7 +38,8 @@ class SharedNorm:
     def in_place(self) -> Iterator[None]:
         """Within, BatchNorms in training mode see the rows of all processes."""
         for norm in self._norms:
-            norm.forward = self._forward(norm)  # type: ignore[method-assign]
+            # On the module itself, before its class's, which `del` brings back.
+            norm.forward = self._forward(norm)  # type: ignore[method-assign]  # that is the point
         try:
             yield
         finally:
