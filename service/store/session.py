@@ -1,6 +1,7 @@
 """Connections and transactions: one writer at a time on SQLite, row locks on Postgres."""
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ from service.store.types import dump_json
 Clock = Callable[[], datetime]
 
 SQLITE_BUSY_S: Final = 30.0  # a writer waits this long for its turn
+_WAL_RETRY_S: Final = 0.01
 POSTGRES_CONNECT_S: Final = 5
 POSTGRES_OPTIONS: Final = (
     "-c timezone=UTC -c statement_timeout=30s -c lock_timeout=10s"
@@ -65,19 +67,31 @@ def _prepare_sqlite(engine: Engine, foreign_keys: bool) -> None:
     @event.listens_for(engine, "connect")
     def on_connect(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # the driver begins too late and loses updates
-        for pragma in (
-            f"busy_timeout = {int(SQLITE_BUSY_S * 1000)}",  # first: the switch to WAL may wait
-            "journal_mode = WAL",
-            "synchronous = FULL",
-            f"foreign_keys = {'ON' if foreign_keys else 'OFF'}",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
+        connection.execute(f"PRAGMA busy_timeout = {int(SQLITE_BUSY_S * 1000)}")
+        _switch_to_wal(connection)
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
 
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:
         reads = connection.get_execution_options().get("modelpress_reads", False)
         # a deferred transaction that turns to writing fails where another wrote meanwhile
         connection.exec_driver_sql("BEGIN DEFERRED" if reads else "BEGIN IMMEDIATE")
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """The first connection switches the file, for good. Of several that try at once SQLite
+    refuses some at once, whatever busy_timeout is: waiting, they would wait for each other."""
+    deadline = time.monotonic() + SQLITE_BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() > deadline:
+                raise
+        time.sleep(_WAL_RETRY_S)
 
 
 class Database:
