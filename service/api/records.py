@@ -1,6 +1,6 @@
 """What a job left: metrics, logs, checkpoints, artifacts, reports."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from sqlalchemy.orm import Session
@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from service.api.content import Content, of_blob, serve, serve_blob
 from service.api.deps import Reader, ServicesDep, problems
+from service.api.documents import MEDIA_TYPES, DocumentFormat, accepted, serve_document
 from service.api.schemas import artifact_read, checkpoint_read, page
 from service.contract.lifecycle import TERMINAL
 from service.contract.wire import (
@@ -18,7 +19,7 @@ from service.contract.wire import (
     MetricsRead,
     Page,
 )
-from service.errors import Clash, Missing, NotAcceptable
+from service.errors import Clash, Missing
 from service.store.artifacts import ArtifactStore
 from service.store.jobs import JobStore
 from service.store.logs import LogStore
@@ -26,16 +27,6 @@ from service.store.metrics import MetricStore
 from service.store.tables import ArtifactRow
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
-
-ReportFormat = Literal["json", "html", "md", "png"]
-_REPORTS: Final[dict[ReportFormat, tuple[str, ...]]] = {
-    "json": ("application/json", "application/*", "*/*"),
-    "html": ("text/html", "text/*"),
-    "md": ("text/markdown",),
-    "png": ("image/png", "image/*"),
-}
-# The report is one file with its styles in it, and no script.
-_REPORT_CSP: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 
 
 @router.get(
@@ -164,7 +155,7 @@ def get_artifact_content(
     summary="The report of a job",
     response_class=Response,
     responses={
-        200: {"content": {kinds[0]: {} for kinds in _REPORTS.values()}},
+        200: {"content": {media_type: {} for media_type in MEDIA_TYPES.values()}},
         **problems(404, 406, 409),
     },
 )
@@ -174,41 +165,22 @@ def get_job_report(
     caller: Reader,
     services: ServicesDep,
     format: Annotated[  # noqa: A002  # the name in the interface
-        ReportFormat | None, Query(description="None: by `Accept`.")
+        DocumentFormat | None, Query(description="None: by `Accept`.")
     ] = None,
 ) -> Response:
-    """The same values as JSON, HTML, Markdown or PNG."""
-    chosen = format or _accepted(request.headers.get("accept", "*/*"))
+    """The same values as JSON, HTML, Markdown, PNG or SVG."""
+    chosen = format or accepted(request.headers.get("accept", "*/*"))
     with services.database.read() as session:
         job = JobStore(session).get(job_id, caller.project)
         if job.status not in TERMINAL:
             raise Clash(f"{job_id} is {job.status}: no report yet", code="not_finished")
         row = _report(session, job_id, chosen)
-    content = of_blob(services.blobs, row.sha256, row.bytes, _REPORTS[chosen][0], None)
-    response = serve(request, content)
-    response.headers["Content-Security-Policy"] = _REPORT_CSP
-    return response
+    content = of_blob(services.blobs, row.sha256, row.bytes, MEDIA_TYPES[chosen], None)
+    return serve_document(request, content)
 
 
-def _report(session: Session, job_id: str, chosen: ReportFormat) -> ArtifactRow:
+def _report(session: Session, job_id: str, chosen: DocumentFormat) -> ArtifactRow:
     row = ArtifactStore(session).named(job_id, f"report.{chosen}")
     if row is None:
         raise Missing(f"{job_id} has no report as {chosen}")
     return row
-
-
-def _accepted(accept: str) -> ReportFormat:
-    """The first kind of the header that there is, best quality first."""
-    ranges = []
-    for index, part in enumerate(accept.split(",")):
-        media, *parameters = (piece.strip() for piece in part.split(";"))
-        quality = next((p[2:] for p in parameters if p.startswith("q=")), "1")
-        try:
-            ranges.append((-float(quality), index, media.lower()))
-        except ValueError:
-            continue
-    for weight, _, media in sorted(ranges):
-        for name, kinds in _REPORTS.items():
-            if media in kinds and weight < 0:
-                return name
-    raise NotAcceptable(f"there are {', '.join(kinds[0] for kinds in _REPORTS.values())}")

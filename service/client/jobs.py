@@ -23,7 +23,7 @@ from service.contract.wire import (
     Page,
 )
 
-ReportFormat = Literal["json", "html", "md", "png"]
+ReportFormat = Literal["json", "html", "md", "png", "svg"]
 
 
 class Artifact:

@@ -45,6 +45,7 @@ class Table(Contract):
     title: str = Field(description="Its caption.")
     columns: tuple[Column, ...] = Field(min_length=1, description="From left to right.")
     rows: tuple[dict[str, Cell], ...] = Field(description="Cells by column key.")
+    missing: str = Field("–", description="What is shown in the place of a null.")
 
 
 class Chart(Contract):
@@ -62,6 +63,17 @@ class Highlight(Contract):
     label: str = Field(description="What it is.", examples=["Accuracy retention"])
     value: Cell = Field(description="The figure.")
     format: Format = Field(description="How to show it.")
+
+
+class Document(Contract):
+    """What HTML, Markdown and pictures are drawn from: words, tables and figures."""
+
+    title: str = Field(description="Its name.")
+    headline: str = Field(description="What was gained, in numbers.")
+    highlights: tuple[Highlight, ...] = Field(description="The figures to see first.")
+    notes: tuple[str, ...] = Field(description="What a careful reader needs to know.")
+    tables: tuple[Table, ...] = Field(description="The figures.")
+    charts: tuple[Chart, ...] = Field(description="The figures, drawn.")
 
 
 class LineageEntry(Contract):
@@ -86,19 +98,13 @@ class Provenance(Contract):
     )
 
 
-class Report(Contract):
+class Report(Document):
     """What a job did and what was gained."""
 
     object: Literal["report"] = Field("report", description="Always `report`.")
-    title: str = Field(description="Name of the report.")
     kind: ReportKind = Field(description="The kind of result.")
     of: JobKind = Field(description="The kind of job.")
     job: JobId = Field(description="The job.")
     created_at: Time = Field(description="When the job was accepted.")
     finished_at: Time = Field(description="When its figures were complete.")
-    headline: str = Field(description="What was gained, in numbers.")
-    highlights: tuple[Highlight, ...] = Field(description="The figures to see first.")
-    notes: tuple[str, ...] = Field(description="What a careful reader needs to know.")
-    tables: tuple[Table, ...] = Field(description="The figures.")
-    charts: tuple[Chart, ...] = Field(description="The figures, drawn.")
     provenance: Provenance = Field(description="How to get the same again.")

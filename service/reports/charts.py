@@ -10,13 +10,14 @@ from html import escape
 from textwrap import wrap
 from typing import Any, Final, Literal
 
-from service.contract.reports import Chart, Report
+from service.contract.reports import Chart, Document
 from service.reports import vega
 from service.reports.vega import Spec
 
 Variant = Literal["wide", "narrow"]
 
-_VERSION: Final = "6.4"
+# No address may be read: a figure has its data in it.
+_CONVERSION: Final[dict[str, Any]] = {"vl_version": "6.4", "allowed_base_urls": []}
 _FONT: Final = "Liberation Sans, Arial, Helvetica, sans-serif"  # one set of widths, three names
 _INK, _SOFT, _LINE = "#1f2328", "#59636e", "#d9dee3"
 # A figure is drawn once, in the colours of a light page. On a dark one this style recolours it:
@@ -59,21 +60,38 @@ def inline_svg(chart: Chart, variant: Variant) -> str:
     return _entitled(drawn, chart, f"{chart.id}-{variant}", "")
 
 
-def overview_png(report: Report) -> bytes | None:
-    """All charts of the report in one picture on white, twice the pixels; None without charts."""
-    if not report.charts:
+def overview_png(document: Document) -> bytes | None:
+    """All charts in one picture on white, twice the pixels; None without charts."""
+    if not document.charts:
         return None
     import vl_convert
 
+    png: bytes = vl_convert.vegalite_to_png(
+        _overview(document), scale=2, config=_on_white(), **_CONVERSION
+    )
+    return png
+
+
+def overview_svg(document: Document) -> bytes | None:
+    """The same picture as a drawing."""
+    if not document.charts:
+        return None
+    import vl_convert
+
+    drawn: str = vl_convert.vegalite_to_svg(_overview(document), config=_on_white(), **_CONVERSION)
+    return drawn.encode()
+
+
+def _overview(document: Document) -> Spec:
     rows = [
         {"title": {"text": chart.title, "fontSize": 17, "offset": 14}, **_sized(chart.spec, "wide")}
-        for chart in report.charts
+        for chart in document.charts
     ]
-    figure = {
+    return {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
         "title": {
-            "text": wrap(report.title, 70),
-            "subtitle": wrap(report.headline.replace(" %", "\u00a0%"), 100),
+            "text": wrap(document.title, 70),
+            "subtitle": wrap(document.headline.replace(" %", "\u00a0%"), 100),
             "fontSize": 20,
             "subtitleFontSize": 13,
             "offset": 22,
@@ -82,24 +100,13 @@ def overview_png(report: Report) -> bytes | None:
         "spacing": 36,
         "padding": 24,
     }
-    png: bytes = vl_convert.vegalite_to_png(
-        figure,
-        vl_version=_VERSION,
-        scale=2,
-        config=_config("wide") | {"background": "white"},
-        allowed_base_urls=[],
-    )
-    return png
 
 
 def _draw(chart: Chart, variant: Variant) -> str:
     import vl_convert
 
     drawn: str = vl_convert.vegalite_to_svg(
-        _sized(chart.spec, variant),
-        vl_version=_VERSION,
-        config=_config(variant),
-        allowed_base_urls=[],
+        _sized(chart.spec, variant), config=_config(variant), **_CONVERSION
     )
     return drawn
 
@@ -148,6 +155,10 @@ def _config(variant: Variant) -> dict[str, Any]:
         "title": {**title, "anchor": "start", "frame": "group", "subtitlePadding": 4},
         "line": {"strokeWidth": 2},
     }
+
+
+def _on_white() -> dict[str, Any]:
+    return _config("wide") | {"background": "white"}
 
 
 def _entitled(drawn: str, chart: Chart, prefix: str, style: str) -> str:

@@ -24,7 +24,7 @@ class RenderedFile:
 
 def render_all(report: Report, folder: Path) -> list[RenderedFile]:
     """Writes the report in every format, and each figure, into an existing folder; files of the
-    same names are overwritten. `report.png` is left out of a report that has no charts."""
+    same names are overwritten. A report that has no charts has no `report.png` and `.svg`."""
     files = []
     for name, media_type, content in _contents(report):
         path = folder / name
@@ -40,6 +40,8 @@ def _contents(report: Report) -> Iterator[tuple[str, str, bytes]]:
     yield "report.md", "text/markdown", to_markdown(report).encode()
     if png := charts.overview_png(report):
         yield "report.png", "image/png", png
+    if svg := charts.overview_svg(report):
+        yield "report.svg", "image/svg+xml", svg
     for chart in report.charts:
         yield f"figure-{chart.id}.svg", "image/svg+xml", charts.svg(chart).encode()
 

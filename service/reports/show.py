@@ -88,10 +88,10 @@ def number(value: float, form: Format) -> str:
             assert_never(form)
 
 
-def cell(value: Cell, form: Format) -> str:
-    """A cell as text; an interval as `7.36× (7.10×–7.61×)`."""
+def cell(value: Cell, form: Format, missing: str = MISSING) -> str:
+    """A cell as text; an interval as `7.36× (7.10×–7.61×)`, a null as `missing`."""
     if value is None:
-        return MISSING
+        return missing
     if isinstance(value, str):
         return " ".join(value.split())
     if isinstance(value, Interval):
@@ -113,4 +113,4 @@ def is_numeric(column: Column) -> bool:
 def shown_rows(table: Table) -> Iterator[list[str]]:
     """Every row of a table as text, in the order of its columns."""
     for row in table.rows:
-        yield [cell(row.get(column.key), column.format) for column in table.columns]
+        yield [cell(row.get(each.key), each.format, table.missing) for each in table.columns]

@@ -95,6 +95,8 @@ def test_all_files_are_written_and_open(kind: str, tmp_path: Path) -> None:
         with Image.open(io.BytesIO(files["report.png"].path.read_bytes())) as picture:
             assert picture.format == "PNG"
             assert picture.width > 800
+        drawing = ElementTree.fromstring(files["report.svg"].path.read_bytes())
+        assert drawing.tag == "{http://www.w3.org/2000/svg}svg"
 
 
 @pytest.mark.parametrize("kind", ["train", "distill", "benchmark"])
@@ -128,4 +130,5 @@ def test_command_line_renders_a_report_file(tmp_path: Path) -> None:
         check=True,
     )
     names = [Path(line).name for line in done.stdout.splitlines()]
-    assert names == ["report.json", "report.html", "report.md", "report.png", "figure-training.svg"]
+    suffixes = ("json", "html", "md", "png", "svg")
+    assert names == [*(f"report.{suffix}" for suffix in suffixes), "figure-training.svg"]
