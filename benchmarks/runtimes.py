@@ -15,7 +15,7 @@ from worker.engine.measure.latency import speedup
 from worker.engine.measure.runtimes import RUNTIMES
 from worker.engine.models.config import ModelConfig
 from worker.engine.models.folder import build, save_folder
-from worker.handlers.benchmark import timing_environment
+from worker.handlers.side_by_side import timing_environment
 
 _HALF: Final = (0.5, 0.5, 0.5)
 _CONFIG: Final = ModelConfig("cnn_teacher", 10, (3, 32, 32), _HALF, _HALF)

@@ -58,6 +58,7 @@ class DistillOptions(RepeatOptions, total=False):
     views: int
     rounds: int
     control: bool
+    latency_batch_sizes: Sequence[int]
 
 
 class PruneOptions(JobOptions, total=False):

@@ -12,6 +12,14 @@ Runtime = Literal[
     "eager", "torch_compile", "aotinductor", "onnxruntime", "openvino", "executorch", "tensorrt"
 ]
 BatchSize = Annotated[int, Field(ge=1, le=4096)]
+LatencyBatchSizes = Annotated[
+    tuple[BatchSize, ...],
+    Field(
+        max_length=8,
+        description="Where before and after are timed side by side. Empty: neither their latency "
+        "nor their memory is measured.",
+    ),
+]
 
 
 class BenchmarkSpec(JobSpecBase):

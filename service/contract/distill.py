@@ -8,6 +8,8 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from service.contract.base import Contract, DatasetRef, ModelRef, Share
+from service.contract.before_after import BeforeAfter
+from service.contract.benchmark import LatencyBatchSizes
 from service.contract.catalog import StartingModel
 from service.contract.losses import AnyLoss, FitnetLoss, KdLoss, LossOrMix
 from service.contract.training import (
@@ -98,6 +100,7 @@ class DistillSpec(RepeatedSpec):
         "what the teacher gave.",
     )
     training: TrainingField
+    latency_batch_sizes: LatencyBatchSizes = (1, 32)
 
     @model_validator(mode="before")
     @classmethod
@@ -201,4 +204,7 @@ class DistillResult(TrainedResult):
         "live",
         description="Whether the teachers answered beside the student (`live`), or once before it: "
         "in this job (`computed`), or in an earlier one of the project (`reused`).",
+    )
+    comparison: BeforeAfter | None = Field(
+        None, description="The teacher against the student. Null in results of older jobs."
     )

@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from service.contract.base import Contract, DatasetRef, JobSpecBase, ModelRef
-from service.contract.benchmark import BatchSize
+from service.contract.benchmark import BatchSize, LatencyBatchSizes
 from service.contract.training import TrainingSpec
 
 Importance = Literal[
@@ -202,9 +202,7 @@ class PruneSpec(JobSpecBase):
     finetune: FinetuneSpec | None = Field(
         default_factory=FinetuneSpec, description="Training after the cut; null for none."
     )
-    latency_batch_sizes: Annotated[tuple[BatchSize, ...], Len(0, 8)] = Field(
-        (1, 32), description="Where before and after are timed side by side."
-    )
+    latency_batch_sizes: LatencyBatchSizes = (1, 32)
 
     @model_validator(mode="after")
     def _parts_go_together(self) -> Self:

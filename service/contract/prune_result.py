@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from service.contract.base import Contract, ModelId, Share
+from service.contract.before_after import BeforeAfter
 from service.contract.benchmark import PairedSpeedup
 from service.contract.training import (
     DataFacts,
@@ -123,3 +124,6 @@ class PruneResult(Contract):
     environment: Environment = Field(description="Where it ran.")
     seed: int = Field(description="The seed used.")
     warnings: tuple[str, ...] = Field((), description="What a careful reader should know.")
+    comparison: BeforeAfter | None = Field(
+        None, description="The original against the pruned model. Null in results of older jobs."
+    )

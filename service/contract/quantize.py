@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from service.contract.base import Contract, DatasetRef, JobSpecBase, ModelRef
-from service.contract.benchmark import BatchSize
+from service.contract.benchmark import LatencyBatchSizes
 from service.contract.prune import IgnoredLayers
 
 
@@ -106,7 +106,4 @@ class QuantizeSpec(JobSpecBase):
         description="`static_int8`: report for each layer what int8 in it alone does. Done anyway "
         "where a target is not kept at once.",
     )
-    latency_batch_sizes: Annotated[
-        tuple[BatchSize, ...],
-        Field(max_length=8, description="Where float and quantised are timed side by side."),
-    ] = (1, 32)
+    latency_batch_sizes: LatencyBatchSizes = (1, 32)

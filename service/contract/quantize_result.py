@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from service.contract.base import Contract, ModelId, Share
+from service.contract.before_after import BeforeAfter
 from service.contract.benchmark import PairedSpeedup
 from service.contract.prune_result import TargetResult
 from service.contract.training import DataFacts, Environment, Evaluation, ModelFacts
@@ -61,3 +62,6 @@ class QuantizeResult(Contract):
     environment: Environment = Field(description="Where it ran.")
     seed: int = Field(description="The seed that chose the calibration examples.")
     warnings: tuple[str, ...] = Field((), description="What a careful reader should know.")
+    comparison: BeforeAfter | None = Field(
+        None, description="The original against the graph. Null in results of older jobs."
+    )

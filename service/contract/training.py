@@ -171,6 +171,14 @@ class EpochRecord(Contract):
     images_per_s: float = Field(ge=0, description="Training examples per second.")
 
 
+class ReliabilityBin(Contract):
+    """Examples whose top prediction is about as confident: one of 15 equal ranges of [0, 1]."""
+
+    samples: int = Field(ge=1, description="How many they are.")
+    confidence: Share = Field(description="Their mean confidence: the top class's probability.")
+    accuracy: Share = Field(description="The share of them that is right.")
+
+
 class Evaluation(Contract):
     """What a model scores on one split."""
 
@@ -183,6 +191,9 @@ class Evaluation(Contract):
     )
     calibration_error: Share = Field(
         description="Expected calibration error over 15 bins (Guo et al. 2017)."
+    )
+    reliability: tuple[ReliabilityBin, ...] = Field(
+        (), description="The bins that have examples, by rising confidence."
     )
 
 

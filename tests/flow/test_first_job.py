@@ -36,7 +36,7 @@ def test_a_chain_submitted_at_once_runs_in_order_and_says_what_was_gained(
     )  # fmt: skip
     student = client.submit(
         {"kind": "distill", "teacher": teacher.id, "student": MLP, "dataset": "digits",
-         "training": {"epochs": 8}}
+         "training": {"epochs": 8}, "latency_batch_sizes": []}
     )  # fmt: skip
     measured = client.submit(
         {"kind": "benchmark", "models": [teacher.id, student.id], "dataset": "digits",

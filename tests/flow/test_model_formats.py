@@ -153,7 +153,7 @@ def test_what_was_downloaded_is_registered_again_as_it_was(
     chain = client.submit(
         {"kind": "distill", "teacher": trained.id,
          "student": {"architecture": "mlp", "options": {"hidden": [8]}}, "dataset": "digits",
-         "training": {"epochs": 1}}
+         "training": {"epochs": 1}, "latency_batch_sizes": []}
     ).wait(timeout=120)  # fmt: skip
     folder = chain.model.download(tmp_path / "student")
     again = _ready(client.models.register_folder(folder))
@@ -176,13 +176,15 @@ def test_a_graph_teaches(client: Client, trained: Job, onnx_teacher: Model) -> N
     job = client.submit(
         {"kind": "distill", "teacher": onnx_teacher.id,
          "student": {"architecture": "mlp", "options": {"hidden": [8]}}, "dataset": "digits",
-         "training": {"epochs": 1}}
+         "training": {"epochs": 1}, "latency_batch_sizes": [2]}
     ).wait(timeout=120)  # fmt: skip
     assert isinstance(job.result, DistillResult)
     assert job.result.teacher.architecture == "onnx"
     assert isinstance(trained.result, TrainResult)
     assert job.result.teacher_test.correct == trained.result.test.correct
-    assert "onnx" in job.report("md").decode()
+    assert job.result.comparison is not None
+    (timed,) = job.result.comparison.latencies
+    assert (timed.baseline_runtime, timed.runtime) == ("onnxruntime", "eager")
 
 
 def test_a_graph_is_measured_in_its_runtime(client: Client, onnx_teacher: Model) -> None:

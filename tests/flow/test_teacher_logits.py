@@ -12,7 +12,7 @@ MLP = {"architecture": "mlp", "options": {"hidden": [16]}}
 def distilled(client: Client, teacher: str, **changes: Any) -> tuple[DistillResult, Job]:
     spec = {
         "kind": "distill", "teacher": teacher, "student": MLP, "dataset": "digits",
-        "training": {"epochs": 2}, **changes
+        "latency_batch_sizes": [], "training": {"epochs": 2}, **changes
     }  # fmt: skip
     job = client.submit(spec).wait(timeout=120)
     assert isinstance(job.result, DistillResult)

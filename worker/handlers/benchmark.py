@@ -1,6 +1,5 @@
 """`benchmark`: spec -> engine -> result."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, cast
@@ -22,9 +21,9 @@ from worker.engine.device import Precision
 from worker.engine.measure.conductor import Skipped, Timed, contest
 from worker.engine.measure.contestant import Conditions, Entry, engine_error
 from worker.engine.measure.latency import Latency, speedup
+from worker.handlers.before_after import retention
 from worker.handlers.common import Job, Outcome, check_fits, data_facts, model_facts
-from worker.handlers.distill import retention
-from worker.tuning import SETTINGS
+from worker.handlers.side_by_side import threads_here, timing_environment
 
 _ABOUT_THREADS: Final = ("OMP_", "GOMP_", "MKL_", "KMP_", "OPENBLAS_", "MALLOC_")
 
@@ -48,7 +47,7 @@ class _Measured:
 def benchmark(job: Job, spec: BenchmarkSpec) -> Outcome:
     """Score every model, then time all of them in turns, one runtime and precision at a time."""
     data = job.data(spec.dataset)
-    threads = spec.threads or len(os.sched_getaffinity(0))
+    threads = spec.threads or threads_here()
     conditions = Conditions(job.device, threads, timing_environment())
     should_stop = job.observer.should_stop
     # The scratch root, which the jobs of a worker have in common.
@@ -85,16 +84,6 @@ def _scores(job: Job, spec: BenchmarkSpec, data: Data) -> dict[str, Score]:
         facts = model_facts(loaded, job.folder / source.folder, source.id, source.name)
         scores[reference] = (facts, test)
     return scores
-
-
-def timing_environment() -> dict[str, str]:
-    """That of a process that times: without what `worker.tuning` added for training.
-
-    Training shares the machine, so its threads sleep while they wait. A timing process is the only
-    one that runs, and is to run as the libraries do where nobody has tuned anything: what is
-    measured is what will be met elsewhere. An operator's own settings stay.
-    """
-    return {name: value for name, value in os.environ.items() if SETTINGS.get(name) != value}
 
 
 def _measure(

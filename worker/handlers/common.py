@@ -10,7 +10,14 @@ import torch
 
 from service.contract.catalog import ArchitectureSpec
 from service.contract.specs import JobResult, JobSpec, PlannedModel
-from service.contract.training import DataFacts, Environment, Evaluation, ModelFacts, TrainingSpec
+from service.contract.training import (
+    DataFacts,
+    Environment,
+    Evaluation,
+    ModelFacts,
+    ReliabilityBin,
+    TrainingSpec,
+)
 from worker.engine import device as devices
 from worker.engine.data.builtin import BUILTIN
 from worker.engine.data.canonical import load_data
@@ -151,6 +158,7 @@ def evaluation(seen: scoring.Evaluation) -> Evaluation:
         loss=seen.loss,
         per_class_accuracy=seen.per_class_accuracy,
         calibration_error=seen.ece,
+        reliability=tuple(ReliabilityBin(**vars(one)) for one in seen.bins),
     )
 
 

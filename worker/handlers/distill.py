@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import fmean
 
 from torch import Tensor
 
+from service.contract.before_after import BeforeAfter
 from service.contract.distill import (
     ControlResult,
     DistillResult,
@@ -17,8 +19,10 @@ from service.contract.training import Evaluation
 from service.reports.key_figures import key_figures
 from worker.engine.data.split import Data
 from worker.engine.distill.teachers import combined
+from worker.engine.errors import EngineError
 from worker.engine.models.folder import LoadedModel
-from worker.engine.train.evaluate import agreement, score
+from worker.engine.train.evaluate import score
+from worker.handlers.before_after import Judged, before_after, paired
 from worker.handlers.campaign import (
     Campaign,
     Finished,
@@ -29,7 +33,8 @@ from worker.handlers.campaign import (
 )
 from worker.handlers.common import Job, Outcome, evaluation, model_facts
 from worker.handlers.lesson import Lesson, LoadedTeacher, legs, load_teacher
-from worker.handlers.trained import produced, save_and_judge
+from worker.handlers.side_by_side import Saved
+from worker.handlers.trained import Trained, produced, save_and_judge
 from worker.handlers.underfit import UnderfitWatch
 
 
@@ -47,21 +52,23 @@ def distill(job: Job, spec: DistillSpec) -> Outcome:
     judged = [_judge(job, teacher, data) for teacher in teachers]
     together, teacher_logits = _together(spec, judged, data)
     first, control = judged[0].result.facts, _control(finished)
+    warnings = [*watch.warnings, *_warnings(control)]
+    teacher = Judged(Saved.natural(judged[0].folder), first, together, teacher_logits)
+    compared = _compared(job, spec, teacher, trained, warnings)
     result = DistillResult(
-        **trained.result_fields(
-            job, kept, summary(finished), (*watch.warnings, *_warnings(control))
-        ),
+        **trained.result_fields(job, kept, summary(finished), warnings),
         teacher=first,
         teacher_test=together,
         teachers=tuple(one.result for one in judged) if len(judged) > 1 else (),
-        compression_ratio=first.parameters / trained.facts.parameters,
-        accuracy_retention=retention(trained.test.accuracy, together.accuracy),
-        accuracy_change_points=100 * (trained.test.accuracy - together.accuracy),
-        agreement=agreement(trained.test_logits, teacher_logits),
-        class_change_points=class_changes(trained.test, together),
+        compression_ratio=compared.compression_ratio,
+        accuracy_retention=compared.accuracy_retention,
+        accuracy_change_points=compared.accuracy_change_points,
+        agreement=compared.agreement,
+        class_change_points=compared.class_change_points,
         rounds=_rounds(finished, kept) if spec.rounds > 1 else (),
         control=control,
         teacher_logits=lesson.source_of_logits(),
+        comparison=compared,
     )
     source = teachers[0].source
     names = " and ".join(teacher.source.name for teacher in teachers)
@@ -75,20 +82,22 @@ def distill(job: Job, spec: DistillSpec) -> Outcome:
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _JudgedTeacher:
     result: TeacherResult
     logits: Tensor
+    folder: Path
 
 
-def _judge(job: Job, teacher: LoadedTeacher, data: Data) -> _Judged:
+def _judge(job: Job, teacher: LoadedTeacher, data: Data) -> _JudgedTeacher:
     test, logits_NK = job.evaluate(teacher.loaded, data.test)
-    source = teacher.source
-    facts = model_facts(teacher.loaded, job.folder / source.folder, source.id, source.name)
-    return _Judged(TeacherResult(facts=facts, test=test, weight=teacher.spec.weight), logits_NK)
+    source, folder = teacher.source, job.folder / teacher.source.folder
+    facts = model_facts(teacher.loaded, folder, source.id, source.name)
+    result = TeacherResult(facts=facts, test=test, weight=teacher.spec.weight)
+    return _JudgedTeacher(result, logits_NK, folder)
 
 
 def _together(
-    spec: DistillSpec, judged: Sequence[_Judged], data: Data
+    spec: DistillSpec, judged: Sequence[_JudgedTeacher], data: Data
 ) -> tuple[Evaluation, Tensor]:
     """What the teachers score together, by the weighted mean of their logits: to take the best one
     for each example would need its label."""
@@ -98,6 +107,21 @@ def _together(
     weights = [one.result.weight for one in judged]
     logits_NK = combined([one.logits for one in judged], weights, "average", labels)
     return evaluation(score(logits_NK, labels)), logits_NK
+
+
+def _compared(
+    job: Job, spec: DistillSpec, teacher: Judged, trained: Trained, warnings: list[str]
+) -> BeforeAfter:
+    """The student beside its teacher. Of a group the first process times alone; and a training
+    that succeeded is not lost to a measurement that did not."""
+    student = trained.judged(job)
+    sizes = spec.latency_batch_sizes if job.group.is_first else ()
+    try:
+        latencies = paired(job, teacher.saved, student.saved, sizes)
+    except EngineError as error:
+        warnings.append(f"Latency was not measured: {error}")
+        latencies = ()
+    return before_after(job, teacher, student, latencies, warnings)
 
 
 def _best_accuracy(job: Job, teachers: Sequence[LoadedTeacher], data: Data) -> float:
@@ -117,14 +141,6 @@ def _marked(
     }
     config = replace(student.config, compression=(*student.config.compression, step))
     return LoadedModel(student.module, config)
-
-
-def class_changes(student: Evaluation, teacher: Evaluation) -> tuple[float | None, ...]:
-    """Student minus teacher accuracy of each class, in percentage points."""
-    return tuple(
-        None if was is None or now is None else 100 * (now - was)
-        for was, now in zip(teacher.per_class_accuracy, student.per_class_accuracy, strict=True)
-    )
 
 
 def _rounds(finished: Sequence[Finished], kept: Finished) -> tuple[RoundResult, ...]:
@@ -164,8 +180,3 @@ def _warnings(control: ControlResult | None) -> tuple[str, ...]:
         "points better on the test split. Try `preset: recommended`, an alpha that moves from 0.9 "
         "to 0.1 or a lower temperature, or train longer.",
     )
-
-
-def retention(accuracy: float, baseline: float) -> float:
-    """accuracy ÷ baseline; 0 for a baseline that gets nothing right, where it is undefined."""
-    return accuracy / baseline if baseline else 0.0

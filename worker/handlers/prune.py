@@ -8,10 +8,10 @@ from typing import Any
 
 from safetensors.torch import load_file
 
+from service.contract.before_after import ComparedLatency
 from service.contract.prune import PruneSpec
 from service.contract.prune_result import (
     LayerResult,
-    PairedLatency,
     PruneResult,
     SensitivityCurve,
     StageResult,
@@ -24,13 +24,14 @@ from worker.engine.models.folder import WEIGHTS, LoadedModel
 from worker.engine.prune.layers import layer_facts
 from worker.engine.prune.pruner import StructuredPruner
 from worker.engine.prune.sparse_file import SPARSE_WEIGHTS, save_sparse
+from worker.handlers.before_after import Judged, before_after, paired
 from worker.handlers.common import Job, Outcome, model_facts
-from worker.handlers.distill import retention
-from worker.handlers.prune_latency import paired
+from worker.handlers.prune_latency import as_pairs
 from worker.handlers.prune_run import Candidate, PruneRun, with_weights
 from worker.handlers.prune_sensitivity import measured_sensitivity
 from worker.handlers.prune_sweep import sweep
 from worker.handlers.prune_targets import Search, verified
+from worker.handlers.side_by_side import Saved
 from worker.handlers.trained import MODEL, Trained, produced, save_and_judge
 
 
@@ -86,7 +87,7 @@ class _Judged:
             "stages": self._stages(),
             "steps": made.steps,
             "layers": _layers(self.run.original, trained.loaded),
-            "latencies": self.latencies,
+            "latencies": as_pairs(self.latencies),
             "sensitivity": _sensitivity(self.run),
             "history": () if outcome is None else tuple(map(epoch_read, outcome.history)),
             "best_epoch": None if outcome is None else outcome.best_epoch,
@@ -96,17 +97,22 @@ class _Judged:
             "data": trained.data,
             "environment": job.environment(None if outcome is None else outcome.precision),
             "seed": self.run.spec.seed,
-            "warnings": tuple(self.run.warnings),
         }
 
     @cached_property
-    def latencies(self) -> tuple[PairedLatency, ...]:
+    def latencies(self) -> tuple[ComparedLatency, ...]:
         """Before and after, side by side, also where a target is of a latency."""
         sizes = self.run.spec.latency_batch_sizes
         targets = self.run.spec.targets
         if targets is not None and (targets.latency_ms or targets.min_speedup):
             sizes = tuple(dict.fromkeys((*sizes, targets.batch_size)))
-        return paired(self.run.job, self.run.spec, sizes)
+        after = self.trained.judged(self.run.job)
+        return paired(self.run.job, Saved.natural(self._original_folder), after.saved, sizes)
+
+    @property
+    def _original_folder(self) -> Path:
+        job = self.run.job
+        return job.folder / job.input(self.run.spec.model).folder
 
     @property
     def smallest_bytes(self) -> int:
@@ -118,25 +124,26 @@ class _Judged:
         """The targets as the saved model keeps them. Raises TargetNotReached."""
         accuracy = self.trained.validation.accuracy
         facts = self.trained.facts
-        return verified(search, facts, self.smallest_bytes, accuracy, self.latencies)
+        return verified(search, facts, self.smallest_bytes, accuracy, as_pairs(self.latencies))
 
     def ratios(self) -> dict[str, Any]:
-        """The pruned model against the original."""
-        before, after, test = self.before, self.trained.facts, self.trained.test
-        first, _ = self.run.job.evaluate(self.run.original, self.run.data.test)
+        """The pruned model against the original, and what there is to warn of."""
+        run = self.run
+        first, logits = run.job.evaluate(run.original, run.data.test)
+        original = Judged(Saved.natural(self._original_folder), self.before, first, logits)
+        pruned = self.trained.judged(run.job, self.smallest_bytes)
+        found = before_after(run.job, original, pruned, self.latencies, run.warnings)
         return {
             "original_test": first,
-            "compression_ratio": before.parameters / after.parameters,
-            "nonzero_compression_ratio": before.nonzero_parameters
-            / max(after.nonzero_parameters, 1),
-            "macs_ratio": before.macs / after.macs if before.macs and after.macs else None,
-            "size_ratio": self.smallest_bytes / before.size_bytes,
-            "accuracy_retention": retention(test.accuracy, first.accuracy),
-            "accuracy_change_points": 100 * (test.accuracy - first.accuracy),
-            "class_change_points": tuple(
-                None if was is None or now is None else 100 * (now - was)
-                for was, now in zip(first.per_class_accuracy, test.per_class_accuracy, strict=True)
-            ),
+            "compression_ratio": found.compression_ratio,
+            "nonzero_compression_ratio": found.nonzero_compression_ratio,
+            "macs_ratio": found.macs_ratio,
+            "size_ratio": found.size_ratio,
+            "accuracy_retention": found.accuracy_retention,
+            "accuracy_change_points": found.accuracy_change_points,
+            "class_change_points": found.class_change_points,
+            "comparison": found,
+            "warnings": tuple(run.warnings),
         }
 
     def _stages(self) -> tuple[StageResult, ...]:

@@ -4,8 +4,6 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
-from torch import Tensor
-
 from service.contract.prune_result import TargetResult
 from service.contract.quantize import QuantizeSpec
 from service.contract.quantize_result import QuantizedLayer, QuantizeResult
@@ -15,11 +13,11 @@ from worker.engine.errors import TargetNotReached
 from worker.engine.export.onnx import with_metadata
 from worker.engine.models.folder import load_any, save_graph
 from worker.engine.models.graph import ARCHITECTURE
-from worker.engine.train.evaluate import agreement
+from worker.handlers.before_after import Judged, before_after
 from worker.handlers.common import Job, Outcome, check_fits, data_facts, model_facts
-from worker.handlers.distill import class_changes, retention
-from worker.handlers.quantize_latency import paired
+from worker.handlers.quantize_latency import paired_graphs
 from worker.handlers.quantize_run import Quantized, QuantizeRun
+from worker.handlers.side_by_side import Saved
 from worker.handlers.trained import MODEL, Trained, produced
 
 
@@ -31,8 +29,11 @@ def quantize(job: Job, spec: QuantizeSpec) -> Outcome:
     before = model_facts(original, job.folder / source.folder, source.id, source.name)
     run = QuantizeRun(job, spec, data, original)
     made = run.make()
-    trained, logits = _save_and_judge(run, made, before)
+    trained = _save_and_judge(run, made, before)
     first_test, first_logits = job.evaluate(original, data.test)
+    baseline = Judged(Saved.natural(job.folder / source.folder), before, first_test, first_logits)
+    timed = paired_graphs(job, spec, run.content, original.config, baseline.saved)
+    compared = before_after(job, baseline, trained.judged(job), timed.comparable, run.warnings)
     drop = 100 * (run.original_validation.accuracy - trained.validation.accuracy)
     result = QuantizeResult(
         model=job.order.model_id,
@@ -41,14 +42,14 @@ def quantize(job: Job, spec: QuantizeSpec) -> Outcome:
         facts=trained.facts,
         original=before,
         float_bytes=len(run.content),
-        size_ratio=trained.facts.size_bytes / before.size_bytes,
-        accuracy_retention=retention(trained.test.accuracy, first_test.accuracy),
-        accuracy_change_points=100 * (trained.test.accuracy - first_test.accuracy),
-        class_change_points=class_changes(trained.test, first_test),
-        agreement=agreement(logits, first_logits),
+        size_ratio=compared.size_ratio,
+        accuracy_retention=compared.accuracy_retention,
+        accuracy_change_points=compared.accuracy_change_points,
+        class_change_points=compared.class_change_points,
+        agreement=compared.agreement,
         layers=_layers(run, made),
         calibration_samples=run.calibration_samples,
-        latencies=paired(job, spec, run.content, original.config),
+        latencies=timed.graphs,
         targets=_kept(spec, drop),
         validation=trained.validation,
         original_validation=run.original_validation,
@@ -58,15 +59,14 @@ def quantize(job: Job, spec: QuantizeSpec) -> Outcome:
         environment=job.environment("fp32"),
         seed=spec.seed,
         warnings=tuple(run.warnings),
+        comparison=compared,
     )
     lineage = f"Quantised from {source.name} by {spec.method.name} on {spec.dataset}."
     model = produced(job, trained, key_figures(result), source, lineage)
     return Outcome(result, model.model_copy(update={"form": "graph"}), original.config.labels)
 
 
-def _save_and_judge(
-    run: QuantizeRun, made: Quantized, before: ModelFacts
-) -> tuple[Trained, Tensor]:
+def _save_and_judge(run: QuantizeRun, made: Quantized, before: ModelFacts) -> Trained:
     """Write the graph, read it back, and score what was read."""
     job, data, folder = run.job, run.data, run.job.folder / MODEL
     job.observer.on_phase("evaluating")
@@ -90,7 +90,7 @@ def _save_and_judge(
     test, logits = job.evaluate(loaded, data.test)
     facts_after = model_facts(loaded, folder, job.order.model_id, name[:128])
     seen = data_facts(run.spec.dataset, data)
-    return Trained(loaded, facts_after, seen, validation, test, logits), logits
+    return Trained(loaded, facts_after, seen, validation, test, logits)
 
 
 def _layers(run: QuantizeRun, made: Quantized) -> tuple[QuantizedLayer, ...]:

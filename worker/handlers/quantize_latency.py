@@ -1,40 +1,62 @@
-"""The float graph and the quantised one, timed side by side in ONNX Runtime."""
+"""The original, its float graph and the quantised one, timed side by side."""
 
-from dataclasses import replace
-from typing import Final
+from dataclasses import dataclass, replace
 
+from service.contract.before_after import ComparedLatency
 from service.contract.quantize import QuantizeSpec
 from service.contract.quantize_result import QuantizedLatency
-from worker.engine.measure.latency import speedup
 from worker.engine.models.config import ModelConfig
 from worker.engine.models.folder import save_graph
 from worker.engine.models.graph import ARCHITECTURE
+from worker.handlers.before_after import pair_of
 from worker.handlers.common import Job
-from worker.handlers.side_by_side import side_by_side
+from worker.handlers.side_by_side import Saved, in_turns
 from worker.handlers.trained import MODEL
 
-_FLOAT: Final = "float"
+_ORIGINAL, _FLOAT, _QUANTIZED = "original", "float", "quantized"
 
 
-def paired(
-    job: Job, spec: QuantizeSpec, content: bytes, config: ModelConfig
-) -> tuple[QuantizedLatency, ...]:
-    """One pair for each batch size; `content` is the float graph. Raises `Stopped`."""
+@dataclass(frozen=True)
+class TimedGraphs:
+    """Two rows a batch size: against the float graph in the same runtime, which tells what fewer
+    bits gain; and against the original in PyTorch, which tells what a change of both gains. An
+    original that is a graph has the first only."""
+
+    comparable: tuple[ComparedLatency, ...]
+
+    @property
+    def graphs(self) -> tuple[QuantizedLatency, ...]:
+        """Those against the float graph."""
+        return tuple(
+            QuantizedLatency(
+                batch_size=one.batch_size,
+                float_p50_ms=one.baseline_p50_ms,
+                quantized_p50_ms=one.compressed_p50_ms,
+                speedup=one.speedup,
+                low=one.low,
+                high=one.high,
+            )
+            for one in self.comparable
+            if one.baseline_runtime == one.runtime
+        )
+
+
+def paired_graphs(
+    job: Job, spec: QuantizeSpec, content: bytes, config: ModelConfig, original: Saved
+) -> TimedGraphs:
+    """All in turns, once for each batch size; `content` is the float graph. Raises `Stopped`."""
     job.observer.on_phase("measuring")
-    graph_config = replace(config, architecture=ARCHITECTURE, options={})
-    save_graph(content, graph_config, job.folder / _FLOAT, card="")
-    return tuple(_pair(job, size, spec.seed) for size in spec.latency_batch_sizes)
-
-
-def _pair(job: Job, batch_size: int, seed: int) -> QuantizedLatency:
-    folders = {"float": job.folder / _FLOAT, "quantized": job.folder / MODEL}
-    timed = side_by_side(job, folders, batch_size, "onnxruntime")
-    ratio = speedup(timed["float"], timed["quantized"], seed)
-    return QuantizedLatency(
-        batch_size=batch_size,
-        float_p50_ms=timed["float"].p50_ms,
-        quantized_p50_ms=timed["quantized"].p50_ms,
-        speedup=ratio.median,
-        low=ratio.low,
-        high=ratio.high,
-    )
+    folder = job.folder / _FLOAT
+    save_graph(content, replace(config, architecture=ARCHITECTURE, options={}), folder, card="")
+    saved = {_FLOAT: Saved.natural(folder), _QUANTIZED: Saved.natural(job.folder / MODEL)}
+    if original.runtime == "eager":
+        saved[_ORIGINAL] = original
+    rows: list[ComparedLatency] = []
+    for size in spec.latency_batch_sizes:
+        timed = in_turns(job, saved, size)
+        rows += [
+            pair_of(timed[name], timed[_QUANTIZED], size, spec.seed)
+            for name in (_FLOAT, _ORIGINAL)
+            if name in timed
+        ]
+    return TimedGraphs(tuple(rows))

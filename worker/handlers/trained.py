@@ -13,8 +13,10 @@ from service.reports.card import model_card
 from worker.child import epoch_read
 from worker.engine.data.split import Data
 from worker.engine.models.folder import CARD, LoadedModel, load_folder, save_folder
+from worker.handlers.before_after import Judged
 from worker.handlers.campaign import Finished
 from worker.handlers.common import Job, data_facts, model_facts
+from worker.handlers.side_by_side import Saved
 from worker.order import ModelInput, ProducedModel
 
 MODEL: Final = "model"
@@ -30,6 +32,11 @@ class Trained:
     validation: Evaluation
     test: Evaluation
     test_logits: torch.Tensor
+
+    def judged(self, job: Job, stored_bytes: int | None = None) -> Judged:
+        """As one side of a comparison."""
+        saved = Saved.natural(job.folder / MODEL)
+        return Judged(saved, self.facts, self.test, self.test_logits, stored_bytes)
 
     def result_fields(
         self, job: Job, kept: Finished, seeds: SeedsSummary | None, warnings: Sequence[str] = ()

@@ -12,7 +12,7 @@ from worker.engine.measure.latency import Latency, measure_interleaved, speedup
 from worker.engine.measure.runtimes import RUNTIMES
 from worker.engine.models.config import ModelConfig
 from worker.engine.models.folder import build, save_folder
-from worker.engine.train.evaluate import agreement, calibration_error, score
+from worker.engine.train.evaluate import agreement, calibration_error, reliability, score
 
 
 def test_percentiles_are_those_of_the_samples() -> None:
@@ -67,6 +67,14 @@ def test_calibration_error_of_a_known_case() -> None:
     confidence = torch.full((4,), 0.9)
     hits = torch.tensor([True, True, False, False])
     assert calibration_error(confidence, hits) == pytest.approx(0.4, abs=1e-6)
+
+
+def test_a_reliability_diagram_has_the_bins_with_examples() -> None:
+    # fifteenths: 0.05 is in the first, 0.9 in the fourteenth, 1 in the last
+    confidence = torch.tensor([0.9, 0.05, 0.92, 1.0], dtype=torch.float64)
+    hits = torch.tensor([True, False, False, True])
+    found = [(one.samples, one.confidence, one.accuracy) for one in reliability(confidence, hits)]
+    assert found == [(1, 0.05, 0.0), (2, pytest.approx(0.91), 0.5), (1, 1.0, 1.0)]
 
 
 def test_agreement_is_the_share_of_equal_top_predictions() -> None:

@@ -6,7 +6,8 @@ from service.contract.benchmark import BenchmarkResult, BenchmarkSpec
 from tests.worker.engine.recorder import Recorder
 from tests.worker.handlers.conftest import TEACHERS, MakeJob
 from worker.engine.errors import RuntimeMissing
-from worker.handlers.benchmark import benchmark, timing_environment
+from worker.handlers.benchmark import benchmark
+from worker.handlers.side_by_side import timing_environment
 from worker.tuning import SETTINGS
 
 QUICK = {"kind": "benchmark", "warmup_s": 0.01, "blocks": 2, "block_s": 0.01, "threads": 1}

@@ -18,7 +18,8 @@ from worker.handlers.train import train
 
 TRAINING = {"epochs": 3, "batch_size": 16, "learning_rate": 0.01}
 DISTILL: dict[str, Any] = {
-    "kind": "distill", "teacher": TEACHERS[0], "student": MLP, "training": TRAINING
+    "kind": "distill", "teacher": TEACHERS[0], "student": MLP, "training": TRAINING,
+    "latency_batch_sizes": [],
 }  # fmt: skip
 
 

@@ -78,7 +78,7 @@ def test_a_distillation_in_two_processes_ends_as_in_one(make_job: MakeJob) -> No
     for gpus in (1, 2):
         job = make_job(
             Recorder(), kind="distill", teacher=TEACHERS[0], student=MLP, training=TRAINING,
-            precision="fp32", gpus=gpus,
+            precision="fp32", gpus=gpus, latency_batch_sizes=[],
         )  # fmt: skip
         (job.folder / "order.json").write_text(job.order.model_dump_json())
         said = run(job.folder, gpus)

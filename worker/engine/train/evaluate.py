@@ -17,11 +17,21 @@ _BINS: Final = 15
 
 
 @dataclass(frozen=True)
+class Bin:
+    """Examples of about the same confidence: how many, their mean confidence and accuracy."""
+
+    samples: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """Scores on one split; accuracies are in [0, 1], the loss is the mean cross-entropy.
 
     `per_class_accuracy` is None for a class without examples. `ece` is the expected calibration
-    error over 15 equal bins of confidence (Guo et al. 2017, arXiv:1706.04599).
+    error over 15 equal bins of confidence (Guo et al. 2017, arXiv:1706.04599); `bins` are those
+    that have examples, by rising confidence.
     """
 
     samples: int
@@ -30,6 +40,7 @@ class Evaluation:
     loss: float
     per_class_accuracy: tuple[float | None, ...]
     ece: float
+    bins: tuple[Bin, ...]
 
 
 def evaluate(
@@ -84,6 +95,7 @@ def score(logits_NK: Tensor, labels_N: Tensor) -> Evaluation:
     members_K = labels_N.bincount(minlength=classes).tolist()
     hits_K = labels_N[hits_N].bincount(minlength=classes).tolist()
     correct = int(hits_N.sum())
+    confidence_N = logits_NK.double().softmax(1).amax(1)
     return Evaluation(
         samples=samples,
         correct=correct,
@@ -92,17 +104,37 @@ def score(logits_NK: Tensor, labels_N: Tensor) -> Evaluation:
         per_class_accuracy=tuple(
             hit / count if count else None for hit, count in zip(hits_K, members_K, strict=True)
         ),
-        ece=calibration_error(logits_NK.double().softmax(1).amax(1), hits_N),
+        ece=calibration_error(confidence_N, hits_N),
+        bins=reliability(confidence_N, hits_N),
     )
 
 
 def calibration_error(confidence_N: Tensor, hits_N: Tensor) -> float:
     """Mean gap between confidence and accuracy over 15 bins, each weighted by its examples."""
-    bins_N = (confidence_N * _BINS).ceil().long().sub(1).clamp(0, _BINS - 1)
+    bins_N = _bin_of(confidence_N)
     gaps_N = confidence_N.double() - hits_N.double()
     # Within a bin, count · |mean confidence − accuracy| is the absolute sum of the gaps.
     sums = torch.zeros(_BINS, dtype=torch.float64).index_add(0, bins_N, gaps_N)
     return float(sums.abs().sum() / len(gaps_N))
+
+
+def reliability(confidence_N: Tensor, hits_N: Tensor) -> tuple[Bin, ...]:
+    """What a reliability diagram shows: the bins of `calibration_error` that have examples."""
+    bins_N = _bin_of(confidence_N)
+    counts = bins_N.bincount(minlength=_BINS)
+    sums, hits = (
+        bins_N.bincount(weights=values.double(), minlength=_BINS)
+        for values in (confidence_N, hits_N)
+    )
+    return tuple(
+        Bin(int(counts[i]), float(sums[i] / counts[i]), float(hits[i] / counts[i]))
+        for i in counts.nonzero().flatten().tolist()
+    )
+
+
+def _bin_of(confidence_N: Tensor) -> Tensor:
+    """Each is closed above: 1/15 is in the first."""
+    return (confidence_N * _BINS).ceil().long().sub(1).clamp(0, _BINS - 1)
 
 
 def agreement(logits_NK: Tensor, others_NK: Tensor) -> float:
