@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
 from service.api import (
+    comparisons,
     datasets,
     events,
     files,
@@ -38,7 +39,18 @@ _DESCRIPTION = (
     "Makes trained PyTorch models smaller and faster, and proves it. "
     "Upload weights or train, distill, benchmark; read the report."
 )
-_ROUTERS = (jobs, records, events, models, datasets, files, system, keys, health)
+_ROUTERS = (
+    jobs,
+    records,
+    events,
+    models,
+    datasets,
+    comparisons,
+    files,
+    system,
+    keys,
+    health,
+)
 
 
 def create_app(

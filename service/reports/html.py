@@ -8,14 +8,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from service.contract.base import Contract
-from service.contract.reports import Report
 from service.reports import charts, show
+from service.reports.documents import AnyDocument
 
 _DATE: Final = "%Y-%m-%d %H:%M UTC"
 
 
 @cache
-def _template() -> Template:
+def _template(name: str) -> Template:
     environment = Environment(
         loader=PackageLoader("service.reports", "."),
         autoescape=True,
@@ -30,11 +30,11 @@ def _template() -> Template:
         "date": lambda time: time.strftime(_DATE),
         "pretty": _pretty,
     }
-    return environment.get_template("report.html")
+    return environment.get_template(f"{name}.html")
 
 
-def to_html(report: Report) -> str:
-    """The report as a page. Figures are drawn twice, for wide and for narrow screens."""
+def to_html(report: AnyDocument) -> str:
+    """The document as a page. Figures are drawn twice, for wide and for narrow screens."""
     figures = [
         (
             chart,
@@ -45,7 +45,7 @@ def to_html(report: Report) -> str:
         for chart in report.charts
     ]
     style = Markup(charts.dark_style(".mp-figure"))  # noqa: S704
-    return _template().render(report=report, figures=figures, figure_style=style)
+    return _template(report.object).render(report=report, figures=figures, figure_style=style)
 
 
 def _pretty(value: Contract) -> str:

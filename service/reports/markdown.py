@@ -3,8 +3,10 @@
 import re
 from html import escape
 
+from service.contract.comparisons import Comparison
 from service.contract.reports import Report, Table
 from service.reports import show
+from service.reports.documents import AnyDocument
 from service.reports.text import table_rows
 
 
@@ -28,14 +30,9 @@ def fenced(text: str, language: str) -> str:
     return f"{fence}{language}\n{text}\n{fence}"
 
 
-def to_markdown(report: Report) -> str:
-    """The whole report; figures are links to files in the same folder."""
-    provenance = report.provenance
-    parts = [
-        f"# {plain(report.title)}",
-        f"{report.kind} · {report.job} · {report.finished_at:%Y-%m-%d %H:%M} UTC",
-        f"**{plain(report.headline)}**",
-    ]
+def to_markdown(report: AnyDocument) -> str:
+    """The whole document; figures are links to files in the same folder."""
+    parts = [f"# {plain(report.title)}", _meta(report), f"**{plain(report.headline)}**"]
     for table in report.tables:
         parts += [f"## {plain(table.title)}", markdown_table(table)]
     for chart in report.charts:
@@ -44,12 +41,30 @@ def to_markdown(report: Report) -> str:
             f"![{plain(chart.title)}](figure-{chart.id}.svg)",
             plain(chart.description),
         ]
-    parts += ["## Notes", "\n".join(f"- {plain(note)}" for note in report.notes)]
-    parts += ["## Provenance", "\n".join(_lineage(report)), fenced(provenance.reproduce, "sh")]
+    parts += ["## Notes", "\n".join(f"- {plain(note)}" for note in report.notes), "## Provenance"]
+    parts += _models_compared(report) if isinstance(report, Comparison) else _provenance(report)
+    return "\n\n".join(parts) + "\n"
+
+
+def _meta(report: AnyDocument) -> str:
+    if isinstance(report, Comparison):
+        return f"comparison · {report.id} · {report.created_at:%Y-%m-%d %H:%M} UTC"
+    return f"{report.kind} · {report.job} · {report.finished_at:%Y-%m-%d %H:%M} UTC"
+
+
+def _models_compared(comparison: Comparison) -> list[str]:
+    models = (f"- {plain(one.name)} `{one.model}`" for one in comparison.values.models)
+    asked = comparison.values.request.model_dump_json(indent=2)
+    return ["\n".join(models), "### Request", fenced(asked, "json")]
+
+
+def _provenance(report: Report) -> list[str]:
+    provenance = report.provenance
+    parts = ["\n".join(_lineage(report)), fenced(provenance.reproduce, "sh")]
     for title, value in (("Data", provenance.data), ("Environment", provenance.environment)):
         if value is not None:
             parts += [f"### {title}", fenced(value.model_dump_json(indent=2), "json")]
-    return "\n\n".join(parts) + "\n"
+    return parts
 
 
 def _lineage(report: Report) -> list[str]:

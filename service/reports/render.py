@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from service.contract.reports import Report
 from service.reports import charts
+from service.reports.documents import DOCUMENTS, AnyDocument
 from service.reports.html import to_html
 from service.reports.markdown import to_markdown
 
@@ -22,7 +22,7 @@ class RenderedFile:
     path: Path
 
 
-def render_all(report: Report, folder: Path) -> list[RenderedFile]:
+def render_all(report: AnyDocument, folder: Path) -> list[RenderedFile]:
     """Writes the report in every format, and each figure, into an existing folder; files of the
     same names are overwritten. A report that has no charts has no `report.png` and `.svg`."""
     files = []
@@ -34,7 +34,7 @@ def render_all(report: Report, folder: Path) -> list[RenderedFile]:
     return files
 
 
-def _contents(report: Report) -> Iterator[tuple[str, str, bytes]]:
+def _contents(report: AnyDocument) -> Iterator[tuple[str, str, bytes]]:
     yield "report.json", "application/json", report.model_dump_json(indent=2).encode()
     yield "report.html", "text/html", to_html(report).encode()
     yield "report.md", "text/markdown", to_markdown(report).encode()
@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 2:
         sys.stderr.write("usage: python -m service.reports.render REPORT.json FOLDER\n")
         return 2
-    report = Report.model_validate_json(Path(arguments[0]).read_bytes())
+    report = DOCUMENTS.validate_json(Path(arguments[0]).read_bytes())
     folder = Path(arguments[1])
     folder.mkdir(parents=True, exist_ok=True)
     for file in render_all(report, folder):

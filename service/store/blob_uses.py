@@ -5,7 +5,14 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from service.store.tables import ArtifactRow, DatasetRow, FileRow, ModelFileRow, ModelRow
+from service.store.tables import (
+    ArtifactRow,
+    ComparisonFileRow,
+    DatasetRow,
+    FileRow,
+    ModelFileRow,
+    ModelRow,
+)
 
 _COLUMNS = (
     ArtifactRow.sha256,
@@ -15,6 +22,7 @@ _COLUMNS = (
     DatasetRow.source_sha256,
     DatasetRow.contact_sheet_sha256,
     FileRow.sha256,
+    ComparisonFileRow.sha256,
 )
 
 

@@ -2,6 +2,7 @@
 
 from service.store.tables.access import IdempotencyRow, KeyRow, WorkerRow
 from service.store.tables.base import Base
+from service.store.tables.comparisons import ComparisonFileRow, ComparisonRow
 from service.store.tables.jobs import (
     ArtifactRow,
     AttemptRow,
@@ -27,6 +28,8 @@ __all__ = [
     "AttemptRow",
     "Base",
     "Checked",
+    "ComparisonFileRow",
+    "ComparisonRow",
     "DatasetRow",
     "DependencyRow",
     "EventRow",

@@ -1,0 +1,103 @@
+"""/v1/comparisons: models side by side, from what jobs have measured."""
+
+import hashlib
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from service import comparisons as rules
+from service.api.content import Content, of_blob
+from service.api.deps import Reader, ServicesDep, Writer, problems
+from service.api.documents import MEDIA_TYPES, DocumentFormat, accepted, serve_document
+from service.contract.comparisons import Comparison, ComparisonCreate
+from service.drawing import draw
+from service.errors import Missing
+from service.reports.markdown import to_markdown
+from service.services import Services
+from service.store.comparisons import ComparisonStore
+from service.store.tables import ComparisonFileRow
+
+router = APIRouter(prefix="/v1/comparisons", tags=["comparisons"])
+
+
+@router.post(
+    "",
+    name="create_comparison",
+    status_code=201,
+    summary="Compare models",
+    responses=problems(404, 409),
+)
+def create_comparison(
+    asked: ComparisonCreate, response: Response, caller: Writer, services: ServicesDep
+) -> Comparison:
+    """Runs nothing: it gathers what finished jobs have measured. What is kept never changes."""
+    made = rules.create(services.database, caller.project, asked)
+    response.headers["Location"] = f"/v1/comparisons/{made.id}"
+    return made
+
+
+@router.head("/{comparison_id}", include_in_schema=False)
+@router.get(
+    "/{comparison_id}",
+    name="get_comparison",
+    summary="Read a comparison",
+    response_model=Comparison,
+    responses={
+        200: {"content": {media_type: {} for media_type in MEDIA_TYPES.values()}},
+        304: {"description": "As in If-None-Match."},
+        **problems(404, 406, 410),
+    },
+)
+def get_comparison(
+    comparison_id: str,
+    request: Request,
+    caller: Reader,
+    services: ServicesDep,
+    format: Annotated[  # noqa: A002  # the name in the interface
+        DocumentFormat | None, Query(description="None: by `Accept`.")
+    ] = None,
+) -> Response:
+    """The same values as JSON, HTML, Markdown, PNG or SVG. Pages and pictures are drawn when they
+    are first asked for, which takes some seconds, and kept."""
+    chosen = format or accepted(request.headers.get("accept", "*/*"))
+    comparison = rules.read(services.database, caller.project, comparison_id)
+    match chosen:
+        case "json":
+            content = _of_text(comparison.model_dump_json(), chosen)
+        case "md":
+            content = _of_text(to_markdown(comparison), chosen)
+        case _:
+            file = _drawn(services, comparison, f"report.{chosen}")
+            media_type = MEDIA_TYPES[chosen]
+            content = of_blob(services.blobs, file.sha256, file.bytes, media_type, None)
+    return serve_document(request, content)
+
+
+def _of_text(text: str, chosen: DocumentFormat) -> Content:
+    data = text.encode()
+    return Content(
+        etag=hashlib.sha256(data).hexdigest(),
+        size=len(data),
+        media_type=MEDIA_TYPES[chosen],
+        filename=None,
+        read=lambda start, end: [data[start:end]],
+    )
+
+
+def _drawn(services: Services, comparison: Comparison, name: str) -> ComparisonFileRow:
+    """A page or picture, as it was drawn for whoever asked first."""
+    with services.database.read() as session:
+        row = ComparisonStore(session).file(comparison.id, name)
+    if row is not None:
+        return row
+    files = {}
+    for drawn, data in draw(comparison).items():
+        blob = services.blobs.put_bytes(data)
+        files[drawn] = (blob.sha256, blob.bytes)
+    with services.database.transaction() as session:
+        store = ComparisonStore(session)
+        store.keep_files(comparison.id, files)
+        row = store.file(comparison.id, name)
+    if row is None:
+        raise Missing(f"{comparison.id} has nothing to show as {name}")
+    return row

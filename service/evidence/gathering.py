@@ -1,0 +1,52 @@
+"""Which jobs have something to say of some models."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final, cast
+
+from sqlalchemy.orm import Session
+
+from service.contract.specs import RESULTS, JobKind
+from service.evidence.reading import FinishedJob, read
+from service.evidence.values import Evidence
+from service.store.errors import NotFound
+from service.store.finished import finished_users
+from service.store.jobs import JobStore
+from service.store.tables import JobRow, ModelRow
+
+_MOST_BENCHMARKS: Final = 32  # each result has all its samples in it
+
+
+def gather(
+    session: Session, project: str, models: Sequence[ModelRow], named: Iterable[str] = ()
+) -> Evidence:
+    """What is known of `models`: from the jobs in `named`, from those that made the models, and
+    from the newest finished benchmarks of the project that name a model or the job of one."""
+    makers = [model.job_id for model in models if model.job_id is not None]
+    subjects = [*(model.id for model in models), *makers]
+    found = finished_users(session, project, subjects, "benchmark", _MOST_BENCHMARKS + 1)
+    wanted = dict.fromkeys((*named, *makers, *found[:_MOST_BENCHMARKS]))
+    parts = [read(job) for job_id in wanted if (job := _finished(session, project, job_id))]
+    return Evidence.joined(parts, left_out=len(found[_MOST_BENCHMARKS:]))
+
+
+def _finished(session: Session, project: str, job_id: str) -> FinishedJob | None:
+    """A job with its result; None for one that is gone or has none."""
+    try:
+        row = JobStore(session).get(job_id, project)
+    except NotFound:
+        return None
+    return finished_job(row)
+
+
+def finished_job(row: JobRow) -> FinishedJob | None:
+    """A job as evidence; None for one without a result."""
+    if row.result is None or row.finished_at is None:
+        return None
+    return FinishedJob(
+        id=row.id,
+        kind=cast("JobKind", row.kind),
+        name=row.name,
+        finished_at=row.finished_at,
+        precision=str(row.spec.get("precision", "auto")),
+        result=RESULTS.validate_python(row.result),
+    )
