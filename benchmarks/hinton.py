@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks import real_data
+from benchmarks.trials import kept
 from worker.engine.data.split import Data, Split
 from worker.engine.distill.distill import distill
 from worker.engine.distill.objective import Term
@@ -48,16 +48,8 @@ class HintonTeacher:
         return {"trial": "hinton teacher", "epochs": self.epochs, "copies": _COPIES}
 
     def measure(self) -> float:
-        """Train it."""
-        data, module = _mnist(), _teacher()
-        seed_everything(0, deterministic=True)
-        draw = torch.Generator().manual_seed(0)
-        x = torch.cat([_jittered(data.train.x, draw) for _ in range(_COPIES)])
-        jittered = Data.of(Split(x, data.train.y.repeat(_COPIES)), data.validation, data.test)
-        fit(module, jittered, mean=_MEAN, std=_STD, **_options(self.epochs, 0))
-        _TEACHER_FILE.parent.mkdir(exist_ok=True)
-        save_model(module, str(_TEACHER_FILE))
-        return _errors(module, data)
+        """Train it, if it is not there."""
+        return _errors(_teacher(self.epochs), _mnist())
 
 
 @dataclass(frozen=True)
@@ -78,18 +70,16 @@ class HintonStudent:
         }  # fmt: skip
 
     def measure(self) -> float:
-        """Needs the teacher's file where it is taught."""
+        """Train it, and the teacher if it is not there."""
         data = _mnist()
         seed_everything(self.seed, deterministic=True)
         student, options = mlp(10, _IMAGE, (800, 800)), _options(self.epochs, self.seed)
         if not self.taught:
             fit(student, data, mean=_MEAN, std=_STD, **options)
             return _errors(student, data)
-        module = _teacher()
-        load_model(module, _TEACHER_FILE)
         distill(
             student,
-            [Teacher(module.eval(), _MEAN, _STD)],
+            [Teacher(_teacher(HintonTeacher().epochs), _MEAN, _STD)],
             data,
             student_mean=_MEAN,
             student_std=_STD,
@@ -100,8 +90,17 @@ class HintonStudent:
         return _errors(student, data)
 
 
-def _teacher() -> nn.Module:
-    return mlp(10, _IMAGE, (1200, 1200), dropout=0.5)
+def _teacher(epochs: int) -> nn.Module:
+    seed_everything(0, deterministic=True)
+    module = mlp(10, _IMAGE, (1200, 1200), dropout=0.5)
+
+    def train() -> None:
+        data, draw = _mnist(), torch.Generator().manual_seed(0)
+        x = torch.cat([_jittered(data.train.x, draw) for _ in range(_COPIES)])
+        jittered = Data.of(Split(x, data.train.y.repeat(_COPIES)), data.validation, data.test)
+        fit(module, jittered, mean=_MEAN, std=_STD, **_options(epochs, 0))
+
+    return kept(module, _TEACHER_FILE, train)
 
 
 def _options(epochs: int, seed: int) -> FitOptions:

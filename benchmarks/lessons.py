@@ -1,7 +1,12 @@
-"""Trials of `distill` as a job runs it: students of the public ResNet-20 on part of CIFAR-10."""
+"""Trials of `distill` as a job runs it: students of the public ResNet-20 on part of CIFAR-10.
+
+Each epoch sees its own view of the images, the same one in every training, so that the teacher's
+logits are asked for once by the first training and read by the others.
+"""
 
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -10,6 +15,8 @@ from benchmarks import real_data
 from service.contract.distill import DistillSpec
 from service.contract.losses import mix_weights
 from worker.engine.data.split import Data
+from worker.engine.device import resolve_precision
+from worker.engine.distill import known
 from worker.engine.distill.distill import distill
 from worker.engine.distill.teachers import Teacher
 from worker.engine.models.folder import build
@@ -19,6 +26,7 @@ from worker.engine.train.loop import fit
 from worker.engine.train.settings import FitOptions
 from worker.handlers.lesson import term_of
 
+_AUGMENTATION: Final = "flip_and_crop"
 _TRAIN, _VALIDATION = 1_000, 200  # of each class
 # Of teacher and student; neither is ever fetched.
 _NOBODY: Final = "mdl_" + "0" * 26
@@ -42,6 +50,7 @@ class Lesson:
             "trial": "cifar10",
             "student": self.student,
             "epochs": self.epochs,
+            "views": self.epochs,
             "seed": self.seed,
             "losses": losses,
         }
@@ -59,7 +68,7 @@ class Lesson:
             terms = [term_of(a, w) for a, w in zip(spec.losses, weights.soft, strict=True)]
             distill(
                 student,
-                [Teacher(real_data.resnet20(), mean, std)],
+                [_teacher(self.epochs)],
                 data,
                 student_mean=mean,
                 student_std=std,
@@ -83,6 +92,30 @@ class Lesson:
         )
 
 
+@dataclass(frozen=True)
+class LessonTeacher:
+    """Accuracy in percent of the teacher on the views that lessons of that length see."""
+
+    epochs: int
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """How many views."""
+        return {"trial": "cifar10 teacher", "views": self.epochs}
+
+    def measure(self) -> float:
+        """Ask it, if its logits are not there."""
+        data, device = cifar10_subset(), torch.device("cpu")
+        asked = known.Asked(
+            data=data.digest,
+            precision=resolve_precision("auto", device),
+            views=self.epochs,
+            augmentation=_AUGMENTATION,
+        )
+        logits_VNK = known.ask_or_read(_teacher(self.epochs), data, asked, device)
+        return 100 * float((logits_VNK.argmax(2) == data.train.y).float().mean())
+
+
 @cache
 def cifar10_subset() -> Data:
     """10,000 images to learn from and 2,000 others to pick by, balanced; all test images."""
@@ -97,6 +130,14 @@ def cifar10_subset() -> Data:
     return Data.of(everything.take(torch.cat(train)), everything.take(torch.cat(validation)), test)
 
 
+def _teacher(views: int) -> Teacher:
+    path = Path(f".bench/resnet20_{views}_views.safetensors")
+    path.parent.mkdir(exist_ok=True)
+    return Teacher(
+        real_data.resnet20(), real_data.MEAN, real_data.STD, logits_file=path, digest="resnet20"
+    )
+
+
 def _options(epochs: int, seed: int) -> FitOptions:
     return FitOptions(
         epochs=epochs,
@@ -107,6 +148,7 @@ def _options(epochs: int, seed: int) -> FitOptions:
         scheduler="one_cycle",
         warmup_share=0.2,
         max_grad_norm=5.0,
-        augmentation="flip_and_crop",
+        augmentation=_AUGMENTATION,
+        views=epochs,
         seed=seed,
     )

@@ -12,13 +12,15 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from safetensors.torch import load_model, save_model
 from scipy.stats import t as students_t
+from torch import nn
 
 
 class Trial(Protocol):
@@ -72,6 +74,19 @@ class Trials:
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         sys.stderr.write(f"{json.dumps(trial.facts)}: {value:.4g} in {seconds:.0f} s\n")
+
+
+def kept(module: nn.Module, path: Path, train: Callable[[], object]) -> nn.Module:
+    """`module` with the weights in the file; they are trained and put there if there is none."""
+    if not path.exists():
+        train()
+        path.parent.mkdir(exist_ok=True)
+        # Another process may look for it meanwhile.
+        unfinished = path.with_suffix(f".{os.getpid()}")
+        save_model(module, str(unfinished))
+        unfinished.rename(path)
+    load_model(module, path)
+    return module.eval()
 
 
 def gain(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float, float]:

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Len
-from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag
+from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from service.contract.base import Contract
@@ -22,22 +22,30 @@ class LossBase(Contract):
     a list is the mean of the objectives of its losses by their weights."""
 
     alpha: float = Field(
-        0.3,
+        0.7,
         ge=0,
         le=1,
         description="Weight of the hard-label loss; 1 − alpha weighs the soft one. "
         "(Some papers use the letter the other way round.)",
     )
     alpha_end: float | None = Field(
-        None,
+        0.3,
         ge=0,
         le=1,
-        description="Where alpha ends: it moves there evenly, epoch by epoch. None: it stays.",
+        description="Where alpha ends: it moves there evenly, epoch by epoch. None, and the "
+        "default where alpha is given: it stays.",
     )
     warmup_epochs: int = Field(
         0, ge=0, le=10_000, description="Epochs over which the soft loss grows to its full weight."
     )
     weight: float = Field(1.0, gt=0, le=1e6, description="Weight within a list of losses.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leaves_a_given_alpha_where_it_is(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "alpha" in given and "alpha_end" not in given:
+            return {**given, "alpha_end": None}
+        return given
 
 
 class KdLoss(LossBase):
@@ -47,7 +55,7 @@ class KdLoss(LossBase):
     """
 
     name: Literal["kd"] = Field("kd", description="The loss.")
-    temperature: Temperature = 4.0
+    temperature: Temperature = 2.0
     standardise: bool = Field(
         False,
         description="Bring each example's logits to mean 0 and deviation 1 first (Sun et al. "
@@ -59,7 +67,7 @@ class DkdLoss(LossBase):
     """Decoupled distillation (Zhao et al. 2022, arXiv:2203.08679)."""
 
     name: Literal["dkd"] = Field("dkd", description="The loss.")
-    temperature: Temperature = 4.0
+    temperature: Temperature = 2.0
     target_weight: float = Field(
         1.0, ge=0, le=1000, description="The paper's α: of the true class against the rest."
     )
@@ -72,7 +80,7 @@ class DistLoss(LossBase):
     """Relation matching (Huang et al. 2022, arXiv:2205.10536)."""
 
     name: Literal["dist"] = Field("dist", description="The loss.")
-    temperature: Temperature = 4.0
+    temperature: Temperature = 2.0
     inter_weight: float = Field(
         1.0, ge=0, le=1000, description="The paper's β: between the classes of an example."
     )
@@ -85,20 +93,21 @@ class JsLoss(LossBase):
     """The Jensen–Shannon divergence of the softened distributions, times T²."""
 
     name: Literal["js"] = Field("js", description="The loss.")
-    temperature: Temperature = 4.0
+    temperature: Temperature = 2.0
 
 
 class ReverseKlLoss(LossBase):
     """T² · KL(softmax(student/T) ‖ softmax(teacher/T)) (Gu et al. 2024, arXiv:2306.08543)."""
 
     name: Literal["reverse_kl"] = Field("reverse_kl", description="The loss.")
-    temperature: Temperature = 4.0
+    temperature: Temperature = 2.0
 
 
 class MseLoss(LossBase):
     """Mean squared difference of the logits (Ba and Caruana 2014, arXiv:1312.6184)."""
 
     name: Literal["mse"] = Field("mse", description="The loss.")
+    scale: float = Field(0.1, gt=0, le=1e6, description="Multiplies the loss.")
 
 
 class LayerPair(Contract):
@@ -116,6 +125,12 @@ class FeatureLossBase(LossBase):
         ge=0,
         le=1,
         description="Weight of the hard-label loss; 1 − alpha weighs the soft one.",
+    )
+    alpha_end: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Where alpha ends: it moves there evenly, epoch by epoch. None: it stays.",
     )
     scale: float = Field(1.0, gt=0, le=1e6, description="The paper's β: multiplies the loss.")
     layers: Annotated[tuple[LayerPair, ...], Len(1, 16)] | None = Field(

@@ -62,6 +62,14 @@ def test_the_weights_of_one_loss_are_alpha_and_the_rest() -> None:
     assert weights.soft == ((0.7,) * 3,)
 
 
+def test_alpha_moves_unless_it_is_given() -> None:
+    assert mix_weights([KdLoss()], 3).hard == pytest.approx((0.7, 0.5, 0.3))
+    assert mix_weights([KdLoss(alpha=0.6)], 3).hard == (0.6,) * 3
+    assert mix_weights([KdLoss(alpha_end=0.5)], 3).hard == pytest.approx((0.7, 0.6, 0.5))
+    kept = KdLoss.model_validate_json(KdLoss(alpha=0.6).model_dump_json())
+    assert mix_weights([kept], 3).hard == (0.6,) * 3
+
+
 def test_a_mix_is_the_mean_of_its_objectives() -> None:
     losses = [KdLoss(alpha=0.2, weight=3), MseLoss(alpha=1.0, weight=1)]
     weights = mix_weights(losses, 1)

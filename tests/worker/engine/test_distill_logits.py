@@ -108,11 +108,13 @@ def test_reverse_kl_swaps_the_roles() -> None:
 
 
 def test_mse_is_the_mean_over_examples_and_classes() -> None:
-    assert mse(S, T).item() == pytest.approx(np.mean((STUDENT - TEACHER) ** 2), rel=1e-6)
+    expected = np.mean((STUDENT - TEACHER) ** 2)
+    assert mse(S, T, scale=1.0).item() == pytest.approx(expected, rel=1e-6)
+    assert mse(S, T, scale=0.25).item() == pytest.approx(expected / 4, rel=1e-6)
 
 
 def test_kd_at_a_high_temperature_tends_to_half_the_mse_of_centred_logits() -> None:
     # Hinton et al. 2015, section 2.1: T² · KL → ‖Δ‖² / 2K
     centred = [logits - logits.mean(1, keepdim=True) for logits in (S, T)]
     found = kd(S.float() * 0.1, T.float() * 0.1, temperature=30.0).item()
-    assert found == pytest.approx(0.01 * mse(*centred).item() / 2, rel=2e-2)
+    assert found == pytest.approx(0.01 * mse(*centred, scale=1.0).item() / 2, rel=2e-2)

@@ -15,7 +15,7 @@ _TINY: Final = 1e-7
 
 
 def kd(
-    student_BK: Tensor, teacher_BK: Tensor, *, temperature: float = 4.0, standardise: bool = False
+    student_BK: Tensor, teacher_BK: Tensor, *, temperature: float = 2.0, standardise: bool = False
 ) -> Tensor:
     """T² · KL(softmax(teacher/T) ‖ softmax(student/T)) (Hinton et al. 2015, arXiv:1503.02531).
 
@@ -35,7 +35,7 @@ def dkd(
     teacher_BK: Tensor,
     labels_B: Tensor,
     *,
-    temperature: float = 4.0,
+    temperature: float = 2.0,
     target_weight: float = 1.0,
     nontarget_weight: float = 2.0,
 ) -> Tensor:
@@ -58,7 +58,7 @@ def dist(
     student_BK: Tensor,
     teacher_BK: Tensor,
     *,
-    temperature: float = 4.0,
+    temperature: float = 2.0,
     inter_weight: float = 1.0,
     intra_weight: float = 1.0,
 ) -> Tensor:
@@ -75,7 +75,7 @@ def dist(
     return temperature**2 * (inter_weight * inter + intra_weight * intra)
 
 
-def js(student_BK: Tensor, teacher_BK: Tensor, *, temperature: float = 4.0) -> Tensor:
+def js(student_BK: Tensor, teacher_BK: Tensor, *, temperature: float = 2.0) -> Tensor:
     """T² · (KL(p ‖ m) + KL(q ‖ m)) / 2 with p, q the softened teacher and student and m their
     mean: the divergence of Jensen and Shannon (Lin 1991), symmetric and at most T² · ln 2."""
     teacher = _log_softmax(teacher_BK, temperature)
@@ -84,7 +84,7 @@ def js(student_BK: Tensor, teacher_BK: Tensor, *, temperature: float = 4.0) -> T
     return temperature**2 * (_divergence(teacher, middle) + _divergence(student, middle)) / 2
 
 
-def reverse_kl(student_BK: Tensor, teacher_BK: Tensor, *, temperature: float = 4.0) -> Tensor:
+def reverse_kl(student_BK: Tensor, teacher_BK: Tensor, *, temperature: float = 2.0) -> Tensor:
     """T² · KL(softmax(student/T) ‖ softmax(teacher/T)): the student is charged for what it believes
     and the teacher does not, so it settles on the teacher's main modes (Gu et al. 2024,
     arXiv:2306.08543)."""
@@ -93,11 +93,12 @@ def reverse_kl(student_BK: Tensor, teacher_BK: Tensor, *, temperature: float = 4
     )
 
 
-def mse(student_BK: Tensor, teacher_BK: Tensor) -> Tensor:
-    """Mean over examples and classes of (student − teacher)² on raw logits (Ba and Caruana 2014,
-    arXiv:1312.6184; Kim et al. 2021, arXiv:2105.08919): the limit of `kd` for high T, up to a
-    factor, once both are centred."""
-    return F.mse_loss(student_BK.float(), teacher_BK.float())
+def mse(student_BK: Tensor, teacher_BK: Tensor, *, scale: float = 0.1) -> Tensor:
+    """`scale` · mean over examples and classes of (student − teacher)² on raw logits (Ba and
+    Caruana 2014, arXiv:1312.6184; Kim et al. 2021, arXiv:2105.08919): the limit of `kd` for high
+    T, up to a factor, once both are centred. Logits differ by tens where cross-entropy is 2: in
+    full the labels would not be heard at first."""
+    return scale * F.mse_loss(student_BK.float(), teacher_BK.float())
 
 
 def standardised(logits_BK: Tensor) -> Tensor:
