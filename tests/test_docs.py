@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from service.cli.main import app
 from service.config import Settings
+from service.contract.comparisons import ComparisonCreate
 from service.contract.datasets import DatasetCreate
 from service.contract.job_errors import JobErrorCode
 from service.contract.lifecycle import MOVES
@@ -191,6 +192,7 @@ _TAKEN_AT: Final[dict[str, Callable[[str], object]]] = {
     "/v1/jobs": SPECS.validate_json,
     "/v1/models": ModelCreate.model_validate_json,
     "/v1/datasets": DatasetCreate.model_validate_json,
+    "/v1/comparisons": ComparisonCreate.model_validate_json,
 }
 
 

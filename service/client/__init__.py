@@ -1,6 +1,7 @@
 """The Python SDK: everything the HTTP interface offers, typed. Needs httpx2 and the contract."""
 
 from service.client.client import Client
+from service.client.comparisons import Comparison
 from service.client.datasets import Dataset
 from service.client.errors import (
     ApiError,
@@ -30,6 +31,7 @@ __all__ = [
     "Artifact",
     "Client",
     "ClientError",
+    "Comparison",
     "Conflict",
     "Dataset",
     "DigestMismatch",

@@ -8,6 +8,7 @@ from typing import Final, Self
 
 import httpx2
 
+from service.client.comparisons import Comparisons
 from service.client.datasets import Datasets
 from service.client.errors import UnexpectedAnswer, error_of
 from service.client.events import Event, all_events
@@ -53,6 +54,7 @@ class Client(Kinds):
         self.jobs = Jobs(self._http)
         self.models = Models(self._http)
         self.datasets = Datasets(self._http)
+        self.comparisons = Comparisons(self._http)
         self.files = Files(self._http)
         self.keys = Keys(self._http)
 

@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
-from service.contract.benchmark import BenchmarkedModel, BenchmarkResult, PairedSpeedup
+from service.contract.before_after import BeforeAfter
+from service.contract.benchmark import (
+    BenchmarkedModel,
+    BenchmarkResult,
+    PairedSpeedup,
+    ProcessResult,
+)
 from service.contract.distill import DistillResult
 from service.contract.prune_result import PruneResult
 from service.contract.quantize_result import QuantizeResult
@@ -58,15 +64,22 @@ def read(job: FinishedJob) -> Evidence:
             assert_never(result)
 
 
+@dataclass(frozen=True)
+class _Timed:
+    """What a job timed."""
+
+    timings: tuple[Timing, ...] = ()
+    ratios: tuple[Ratio, ...] = ()
+    processes: tuple[Process, ...] = ()
+
+
 def _evidence(
     job: FinishedJob,
     environment: Environment,
     data: DataFacts | None,
     scored: Iterable[tuple[ModelFacts, Evaluation | None]],
     *,
-    timings: Iterable[Timing] = (),
-    ratios: Iterable[Ratio] = (),
-    processes: Iterable[Process] = (),
+    timed: _Timed = _Timed(),
     agreed: tuple[str, str, float] | None = None,
 ) -> Evidence:
     models = list(scored)
@@ -90,9 +103,9 @@ def _evidence(
             for facts, test in models
             if test is not None and data is not None
         ),
-        timings=tuple(timings),
-        ratios=tuple(ratios),
-        processes=tuple(processes),
+        timings=timed.timings,
+        ratios=timed.ratios,
+        processes=timed.processes,
         agreements=agreements,
     )
 
@@ -104,29 +117,74 @@ def _distilled(job: FinishedJob, result: DistillResult) -> Evidence:
         teachers = [(result.teacher, result.teacher_test)]
         agreed = (result.model, result.teacher.model, result.agreement)
     scored = [(result.facts, result.test), *teachers]
-    return _evidence(job, result.environment, result.data, scored, agreed=agreed)
+    timed = _side_by_side(job, result.environment, result.comparison)
+    return _evidence(job, result.environment, result.data, scored, timed=timed, agreed=agreed)
 
 
 def _pruned(job: FinishedJob, result: PruneResult) -> Evidence:
-    timed = [(one, one.original_p50_ms, one.pruned_p50_ms) for one in result.latencies]
-    timings, ratios = _pairs(job, result.environment, "eager", result.original, result.facts, timed)
+    agreed = None
+    if result.comparison is None:
+        pairs = [(one, one.original_p50_ms, one.pruned_p50_ms) for one in result.latencies]
+        timed = _pairs(job, result.environment, "eager", result.original, result.facts, pairs)
+    else:
+        timed = _side_by_side(job, result.environment, result.comparison)
+        agreed = (result.model, result.original.model, result.comparison.agreement)
     scored = [(result.facts, result.test), (result.original, result.original_test)]
-    return _evidence(job, result.environment, result.data, scored, timings=timings, ratios=ratios)
+    return _evidence(job, result.environment, result.data, scored, timed=timed, agreed=agreed)
 
 
 def _quantized(job: FinishedJob, result: QuantizeResult) -> Evidence:
-    timed = [(one, one.float_p50_ms, one.quantized_p50_ms) for one in result.latencies]
-    timings, ratios = _pairs(
-        job, result.environment, "onnxruntime", result.original, result.facts, timed
+    if result.comparison is None:
+        pairs = [(one, one.float_p50_ms, one.quantized_p50_ms) for one in result.latencies]
+        runtime = "onnxruntime"
+        timed = _pairs(job, result.environment, runtime, result.original, result.facts, pairs)
+    else:
+        timed = _side_by_side(job, result.environment, result.comparison)
+    agreed = (result.model, result.original.model, result.agreement)
+    scored = [(result.facts, result.test), (result.original, result.original_test)]
+    return _evidence(job, result.environment, result.data, scored, timed=timed, agreed=agreed)
+
+
+def _side_by_side(
+    job: FinishedJob, environment: Environment, compared: BeforeAfter | None
+) -> _Timed:
+    """What a job timed of its baseline and of the model it made. Their ratio counts where one
+    runtime ran both."""
+    if compared is None:
+        return _Timed()
+    before, after = compared.baseline.facts.model, compared.compressed.facts.model
+    timings: dict[tuple[str, Setting], Timing] = {}
+    ratios, place = [], Place(environment.device, environment.device_name, environment.cpu_count)
+    for one in compared.latencies:
+        place = Place(environment.device, environment.device_name, one.threads)
+        was = Setting(one.baseline_runtime, one.batch_size, one.baseline_precision)
+        now = Setting(one.runtime, one.batch_size, one.precision)
+        for model, setting, p50_ms in (
+            (before, was, one.baseline_p50_ms),
+            (after, now, one.compressed_p50_ms),
+        ):
+            timings.setdefault((model, setting), Timing(model, job.id, place, setting, p50_ms))
+        if one.runtime == one.baseline_runtime:
+            speed = (one.speedup, one.low, one.high)
+            ratios.append(Ratio(after, before, job.id, place, now, *speed))
+    sides = (compared.baseline, compared.compressed)
+    processes = (
+        _process(job, place, side.facts.model, side.process) for side in sides if side.process
     )
-    return _evidence(
-        job,
-        result.environment,
-        result.data,
-        [(result.facts, result.test), (result.original, result.original_test)],
-        timings=timings,
-        ratios=ratios,
-        agreed=(result.model, result.original.model, result.agreement),
+    return _Timed(tuple(timings.values()), tuple(ratios), tuple(processes))
+
+
+def _process(job: FinishedJob, place: Place, model: str, one: ProcessResult) -> Process:
+    return Process(
+        model,
+        job.id,
+        place,
+        one.runtime,
+        one.precision,
+        one.cold_start_s,
+        one.peak_rss_bytes,
+        one.libraries_rss_bytes,
+        one.peak_device_bytes,
     )
 
 
@@ -137,9 +195,9 @@ def _pairs(
     before: ModelFacts,
     after: ModelFacts,
     timed: Iterable[tuple[PairedSpeedup, float, float]],
-) -> tuple[list[Timing], list[Ratio]]:
-    """Two models that a job timed in turns: (ratio, median before, median after)."""
-    # A job that trains names the arithmetic of its training; it times in this one.
+) -> _Timed:
+    """Two models in turns, as results of before 0.2 have it: (ratio, median before, after)."""
+    # A job that trains names the arithmetic of its training; it timed in this one.
     precision = environment.precision if job.precision == "auto" else job.precision
     if (job.precision == "auto" and environment.device == "cpu") or runtime == "onnxruntime":
         precision = "fp32"
@@ -151,47 +209,25 @@ def _pairs(
         timings.append(Timing(after.model, job.id, place, setting, p50_after))
         speed = (one.speedup, one.low, one.high)
         ratios.append(Ratio(after.model, before.model, job.id, place, setting, *speed))
-    return timings, ratios
+    return _Timed(tuple(timings), tuple(ratios))
 
 
 def _benchmarked(job: FinishedJob, result: BenchmarkResult) -> Evidence:
     here = result.environment
     place = Place(here.device, here.device_name, here.threads)
-    return _evidence(
-        job,
-        here,
-        result.data,
-        [(one.facts, one.test) for one in result.models],
-        timings=(
-            Timing(
-                model.facts.model,
-                job.id,
-                Place(here.device, here.device_name, one.threads),
-                Setting(one.runtime, one.batch_size, one.precision),
-                one.p50_ms,
-                one.p95_ms,
-                one.variation,
-            )
-            for model in result.models
-            for one in model.latencies
-        ),
-        ratios=(ratio for model in result.models for ratio in _ratios(job, result, place, model)),
-        processes=(
-            Process(
-                model.facts.model,
-                job.id,
-                place,
-                one.runtime,
-                one.precision,
-                one.cold_start_s,
-                one.peak_rss_bytes,
-                one.libraries_rss_bytes,
-                one.peak_device_bytes,
-            )
-            for model in result.models
-            for one in model.processes
-        ),
-    )
+    timings, ratios, processes = [], [], []
+    for model in result.models:
+        name = model.facts.model
+        for one in model.latencies:
+            setting = Setting(one.runtime, one.batch_size, one.precision)
+            at = Place(here.device, here.device_name, one.threads)
+            figures = (one.p50_ms, one.p95_ms, one.variation)
+            timings.append(Timing(name, job.id, at, setting, *figures))
+        ratios += _ratios(job, result, place, model)
+        processes += [_process(job, place, name, one) for one in model.processes]
+    timed = _Timed(tuple(timings), tuple(ratios), tuple(processes))
+    scored = [(one.facts, one.test) for one in result.models]
+    return _evidence(job, here, result.data, scored, timed=timed)
 
 
 def _ratios(

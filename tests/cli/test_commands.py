@@ -80,7 +80,7 @@ def commands() -> list[str]:
         "keys list", "keys revoke", "jobs submit", "jobs list", "jobs show", "jobs watch",
         "jobs cancel", "jobs pause", "jobs resume", "jobs retry", "jobs logs", "jobs delete",
         "models push", "models pull", "models list", "models show", "datasets push",
-        "datasets list", "datasets show", "report",
+        "datasets list", "datasets show", "report", "compare",
     ]  # fmt: skip
 
 
@@ -159,6 +159,8 @@ def test_nobody_listening_is_exit_code_3(capsys: pytest.CaptureFixture[str]) -> 
         ("--url", "modelpress.test", "health"),
         ("keys", "create", "--admin", "--read-only"),
         ("keys", "create", "--project", "No Such"),
+        ("compare",),
+        ("compare", "mdl_a", "mdl_b", "--targets", "min_speedup"),
     ],
 )
 def test_wrong_usage_is_exit_code_2(arguments: tuple[str, ...]) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from service.contract.before_after import BeforeAfter
 from service.contract.comparisons import ComparisonCreate
 from tests.comparisons.samples import (
     FACTS,
@@ -141,6 +142,46 @@ def test_a_quantisation_says_how_often_both_agree() -> None:
     assert (
         cell(values, STUDENT, runtime="onnxruntime").p50_ms == result.latencies[0].quantized_p50_ms
     )
+
+
+def test_before_and_after_of_one_job_count_with_their_memory() -> None:
+    result = quantize()[1]
+    assert result.kind == "quantize"
+    process = measured(TEACHER, 352).processes[0]
+    pair = {"batch_size": 1, "speedup": 6.0, "low": 5.0, "high": 7.0, "precision": "fp32"}
+    pair |= {"baseline_precision": "fp32", "threads": 2, "runtime": "onnxruntime"}
+    pair |= {"baseline_p50_ms": 3.0, "compressed_p50_ms": 0.5}
+    compared = BeforeAfter.model_validate(
+        {
+            "baseline": {"facts": result.original, "stored_bytes": 1, "test": result.original_test},
+            "compressed": {
+                "facts": result.facts,
+                "stored_bytes": 1,
+                "test": result.test,
+                "process": process,
+            },
+            **dict.fromkeys(("compression_ratio", "nonzero_compression_ratio", "size_ratio"), 1),
+            **dict.fromkeys(("accuracy_retention", "accuracy_change_points", "loss_change"), 0),
+            "macs_ratio": None,
+            "memory_ratio": None,
+            "class_change_points": (),
+            "agreement": 0.9,
+            # the float graph in the same runtime, and the original as it is
+            "latencies": (
+                {**pair, "baseline_runtime": "onnxruntime"},
+                {**pair, "baseline_runtime": "eager", "baseline_p50_ms": 9.0, "speedup": 18.0},
+            ),
+        }
+    )
+    result = result.model_copy(update={"comparison": compared})
+    values = compare(finished("A", result, "quantize"))
+    speedup = cell(values, STUDENT, runtime="onnxruntime").speedup
+    assert speedup is not None
+    assert speedup.value == 6.0  # 18 would be of two runtimes
+    assert cell(values, TEACHER, runtime="eager").p50_ms == 9.0
+    assert cell(values, TEACHER, runtime="onnxruntime").p50_ms == 3.0
+    assert [one.cold_start_s for one in model(values, STUDENT).processes] == [0.25]
+    assert model(values, TEACHER).processes == ()
 
 
 def test_agreement_with_another_than_the_baseline_is_not_shown() -> None:

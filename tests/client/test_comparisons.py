@@ -1,0 +1,53 @@
+"""What the client asks for a comparison, and what it makes of the answer."""
+
+import httpx2
+import pytest
+
+from service.client import Conflict, NotFound
+from service.contract.prune import Targets
+from tests.client.service_double import JOB, MODEL, job, problem, serve
+from tests.comparisons.samples import everything
+
+MADE = everything()
+
+
+def answer(status: int = 201) -> httpx2.Response:
+    return httpx2.Response(status, json=MADE.model_dump(mode="json") | {"of_a_newer_service": 1})
+
+
+def test_handles_stand_for_models_and_only_what_was_given_is_sent() -> None:
+    listed = httpx2.Response(200, json=job("succeeded"))
+    client, service = serve(listed, answer(), answer())
+    made = client.comparisons.create([MODEL, client.jobs.get(JOB)])
+    assert service.sent() == {"models": [MODEL, JOB]}
+    assert made.id == MADE.id
+    assert made.values == MADE.values
+    client.comparisons.create(
+        [MODEL, JOB], baseline=JOB, targets=Targets(min_speedup=2.0), axes=["macs"], name="two"
+    )
+    assert service.sent() == {
+        "models": [MODEL, JOB],
+        "baseline": JOB,
+        "targets": {"min_speedup": 2.0, "batch_size": 1},
+        "axes": ["macs"],
+        "name": "two",
+    }
+
+
+def test_one_is_read_again_and_fetched_as_a_page() -> None:
+    client, service = serve(answer(200), httpx2.Response(200, content=b"<html>"))
+    read = client.comparisons.get(MADE.id)
+    assert read.data == MADE
+    assert read.report() == b"<html>"
+    assert [str(request.url.query, "ascii") for request in service.requests] == [
+        "format=json",
+        "format=html",
+    ]
+
+
+def test_what_is_missing_or_unfinished_is_an_error_of_its_own() -> None:
+    client, _ = serve(problem(404, "not_found"), problem(409, "not_finished"))
+    with pytest.raises(NotFound):
+        client.comparisons.create([MODEL, JOB])
+    with pytest.raises(Conflict):
+        client.comparisons.create([MODEL, JOB])
