@@ -22,7 +22,17 @@ class Interval(Contract):
     high: float = Field(description="Upper end.")
 
 
-Cell = str | int | float | Interval | None
+class Quantity(Contract):
+    """A number with a format of its own, for a column whose rows are of different kinds."""
+
+    value: int | float | Interval = Field(description="The number.")
+    format: Format = Field(description="How to show it.")
+    unit: str | None = Field(
+        None, description="What stands behind it.", examples=["ms", "points", "fewer"]
+    )
+
+
+Cell = str | int | float | Interval | Quantity | None
 
 
 class Column(Contract):

@@ -174,33 +174,3 @@ def speedup_highlight(latencies: Sequence[PairedSpeedup]) -> tuple[Highlight, ..
         Highlight(label=f"Speed-up (batch {one.batch_size})", value=one.speedup, format="ratio")
         for one in latencies[:1]
     )
-
-
-def latency_table(
-    title: str,
-    before: tuple[str, str],
-    after: tuple[str, str],
-    rows: Iterable[tuple[PairedSpeedup, float, float]],
-) -> Table:
-    """Two models timed in turns, a row a batch size: the speed-up, and both medians in ms.
-
-    `before` and `after` are the keys of the medians and what stands above them.
-    """
-    columns = (
-        Column(key="batch_size", title="Batch", format="count"),
-        *(
-            Column(key=key, title=f"{name} p50", unit="ms", format="milliseconds")
-            for key, name in (before, after)
-        ),
-        Column(key="speedup", title="Speed-up (95 % interval)", format="ratio"),
-    )
-    cells: list[dict[str, Cell]] = [
-        {
-            "batch_size": one.batch_size,
-            before[0]: p50_before,
-            after[0]: p50_after,
-            "speedup": Interval(value=one.speedup, low=one.low, high=one.high),
-        }
-        for one, p50_before, p50_after in rows
-    ]
-    return table("latency", title, columns, cells)

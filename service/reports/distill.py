@@ -4,26 +4,18 @@ from collections.abc import Sequence
 
 from service.contract.distill import DistillResult, DistillSpec
 from service.contract.losses import mix_weights
-from service.contract.reports import Cell, Column, Highlight, LineageEntry, Table
+from service.contract.reports import Highlight, LineageEntry
 from service.reports import show
+from service.reports.before_after import before_after_table, class_changes_table, of_this_job
+from service.reports.before_after_charts import before_after_charts
 from service.reports.body import (
-    ACCURACY,
     ARTIFACT_NOTE,
-    COMPRESSION,
-    LOSS_COLUMNS,
-    RETENTION,
-    SIZE_COLUMNS,
     Body,
     accuracy_note,
-    class_names,
-    class_table,
     distinct_names,
-    kind_columns,
-    model_cells,
-    score_cells,
+    speedup_highlight,
     split_note,
     started_from,
-    table,
 )
 from service.reports.curves import distillation_chart
 from service.reports.distill_notes import comparisons, gain_notes, loss_notes
@@ -33,6 +25,7 @@ from service.reports.train import training_table
 def distill_body(spec: DistillSpec, result: DistillResult, labels: Sequence[str] | None) -> Body:
     """How much smaller the student is, how much accuracy that cost, and class by class."""
     teacher, student = distinct_names([result.teacher, result.facts])
+    found = of_this_job(result.comparison)
     return Body(
         subject=f"{student} from {teacher}",
         headline=_headline(result, teacher, student),
@@ -41,6 +34,7 @@ def distill_body(spec: DistillSpec, result: DistillResult, labels: Sequence[str]
                 label="Accuracy retention", value=result.accuracy_retention, format="percent"
             ),
             Highlight(label="Compression ratio", value=result.compression_ratio, format="ratio"),
+            *speedup_highlight(found.latencies),
             Highlight(label="Student accuracy", value=result.test.accuracy, format="percent"),
             Highlight(label="Student size", value=result.facts.size_bytes, format="bytes"),
         ),
@@ -52,15 +46,19 @@ def distill_body(spec: DistillSpec, result: DistillResult, labels: Sequence[str]
             accuracy_note(student, result.test),
             "Retention is the student's test accuracy ÷ the teacher's; agreement is the share of "
             "test examples on which both predict the same class, right or wrong.",
+            *_several_note(result, teacher),
             ARTIFACT_NOTE,
         ),
         tables=(
-            _summary(result, teacher, student),
+            before_after_table(found, (teacher, student)),
             *comparisons(result),
             training_table(result),
-            _per_class(result, labels),
+            class_changes_table(found, labels),
         ),
-        charts=(distillation_chart(result, _weights(spec)),),
+        charts=(
+            *before_after_charts(found, (teacher, student), labels),
+            distillation_chart(result, _weights(spec)),
+        ),
         lineage=(
             *_teachers(result, teacher),
             *started_from(spec.student),
@@ -103,49 +101,10 @@ def _teachers(result: DistillResult, name: str) -> tuple[LineageEntry, ...]:
     )
 
 
-def _summary(result: DistillResult, teacher: str, student: str) -> Table:
-    columns = (
-        *SIZE_COLUMNS,
-        ACCURACY,
-        RETENTION,
-        Column(key="accuracy_change_points", title="Change", unit="points", format="points"),
-        COMPRESSION,
-        Column(key="agreement", title="Agreement", format="percent"),
-        *LOSS_COLUMNS,
-        *kind_columns([result.teacher, result.facts]),
+def _several_note(result: DistillResult, first: str) -> tuple[str, ...]:
+    if not result.teachers:
+        return ()
+    return (
+        f"The baseline's size, latency and memory are those of {first}, the first teacher; its "
+        "scores are those of what all teachers say together.",
     )
-    return table(
-        ident="summary",
-        title="Teacher and student",
-        columns=columns,
-        rows=(
-            {**model_cells(result.teacher, teacher), **score_cells(result.teacher_test)},
-            {
-                **model_cells(result.facts, student),
-                **score_cells(result.test),
-                "compression_ratio": result.compression_ratio,
-                "accuracy_retention": result.accuracy_retention,
-                "accuracy_change_points": result.accuracy_change_points,
-                "agreement": result.agreement,
-            },
-        ),
-    )
-
-
-def _per_class(result: DistillResult, labels: Sequence[str] | None) -> Table:
-    teacher, student = result.teacher_test.per_class_accuracy, result.test.per_class_accuracy
-    names = class_names(len(student), labels)
-    rows: list[dict[str, Cell]] = [
-        {"class": name, "teacher": was, "student": now, "change": _change(was, now)}
-        for name, was, now in zip(names, teacher, student, strict=True)
-    ]
-    columns = (
-        Column(key="teacher", title="Teacher", format="percent"),
-        Column(key="student", title="Student", format="percent"),
-        Column(key="change", title="Change", unit="points", format="points"),
-    )
-    return class_table("Test accuracy by class", columns, rows)
-
-
-def _change(was: float | None, now: float | None) -> float | None:
-    return None if was is None or now is None else 100 * (now - was)

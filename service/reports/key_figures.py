@@ -15,11 +15,14 @@ def key_figures(result: JobResult) -> dict[str, float]:
         case "train":
             return _model(result.facts, result.test)
         case "distill":
-            return {
+            figures = {
                 **_model(result.facts, result.test),
                 "compression_ratio": result.compression_ratio,
                 "accuracy_retention": result.accuracy_retention,
             }
+            if result.comparison is not None and result.comparison.latencies:
+                figures["speedup"] = result.comparison.latencies[0].speedup
+            return figures
         case "prune":
             figures = {
                 **_model(result.facts, result.test),

@@ -6,21 +6,17 @@ from service.contract.prune import PruneSpec
 from service.contract.prune_result import PruneResult
 from service.contract.reports import Cell, Column, Highlight, LineageEntry, Table
 from service.reports import show
+from service.reports.before_after import before_after_table, of_this_job
+from service.reports.before_after_charts import before_after_charts
 from service.reports.body import (
     ACCURACY,
     ARTIFACT_NOTE,
-    COMPRESSION,
     LOSS_COLUMNS,
-    RETENTION,
-    SIZE_COLUMNS,
     Body,
     accuracy_note,
     class_names,
     class_table,
     distinct_names,
-    kind_columns,
-    latency_table,
-    model_cells,
     score_cells,
     speedup_highlight,
     table,
@@ -32,6 +28,7 @@ from service.reports.prune_tables import layers_table, steps_table, sweep_table,
 def prune_body(spec: PruneSpec, result: PruneResult, labels: Sequence[str] | None) -> Body:
     """How much smaller and faster, what that cost, step by step, layer by layer."""
     original, pruned = distinct_names([result.original, result.facts])
+    found = of_this_job(result.comparison)
     return Body(
         subject=f"{pruned} from {original}",
         headline=_headline(result, original, pruned),
@@ -40,9 +37,8 @@ def prune_body(spec: PruneSpec, result: PruneResult, labels: Sequence[str] | Non
         tables=tuple(
             _filled(one)
             for one in (
-                _summary(result, original, pruned),
+                before_after_table(found, (original, pruned)),
                 _stages(result),
-                _latencies(result),
                 layers_table(result),
                 steps_table(result),
                 sweep_table(result),
@@ -51,7 +47,10 @@ def prune_body(spec: PruneSpec, result: PruneResult, labels: Sequence[str] | Non
             )
             if one.rows
         ),
-        charts=prune_charts(spec, result),
+        charts=(
+            *before_after_charts(found, (original, pruned), labels),
+            *prune_charts(spec, result),
+        ),
         lineage=(
             LineageEntry(role="original", model=result.original.model, name=original),
             LineageEntry(role="pruned", model=result.model, name=pruned),
@@ -121,40 +120,6 @@ def _notes(spec: PruneSpec, result: PruneResult, pruned: str) -> tuple[str, ...]
     )
 
 
-def _summary(result: PruneResult, original: str, pruned: str) -> Table:
-    return table(
-        ident="summary",
-        title="Original and pruned",
-        columns=(
-            *SIZE_COLUMNS,
-            Column(key="sparse_bytes", title="Sparse file", format="bytes"),
-            ACCURACY,
-            RETENTION,
-            Column(key="change", title="Change", unit="points", format="points"),
-            COMPRESSION,
-            Column(key="nonzero", title="Non-zero compression", format="ratio"),
-            Column(key="macs_ratio", title="MACs before ÷ after", format="ratio"),
-            Column(key="size_ratio", title="Size after ÷ before", format="percent"),
-            *LOSS_COLUMNS,
-            *kind_columns([result.original, result.facts]),
-        ),
-        rows=(
-            {**model_cells(result.original, original), **score_cells(result.original_test)},
-            {
-                **model_cells(result.facts, pruned),
-                **score_cells(result.test),
-                "sparse_bytes": result.sparse_bytes,
-                "accuracy_retention": result.accuracy_retention,
-                "change": result.accuracy_change_points,
-                "compression_ratio": result.compression_ratio,
-                "nonzero": result.nonzero_compression_ratio,
-                "macs_ratio": result.macs_ratio,
-                "size_ratio": result.size_ratio,
-            },
-        ),
-    )
-
-
 def _stages(result: PruneResult) -> Table:
     return table(
         ident="stages",
@@ -169,15 +134,6 @@ def _stages(result: PruneResult) -> Table:
             {"stage": one.stage, "validation": one.validation_accuracy, **score_cells(one.test)}
             for one in result.stages
         ),
-    )
-
-
-def _latencies(result: PruneResult) -> Table:
-    return latency_table(
-        "Latency, original and pruned in turns",
-        ("original", "Original"),
-        ("pruned", "Pruned"),
-        ((one, one.original_p50_ms, one.pruned_p50_ms) for one in result.latencies),
     )
 
 

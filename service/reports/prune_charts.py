@@ -1,7 +1,7 @@
 """Figures of a pruning: what each layer lost, step by step, and how much each could spare."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from service.contract.prune import PruneSpec
 from service.contract.prune_result import PruneResult
@@ -28,11 +28,11 @@ def _layers_charts(result: PruneResult) -> tuple[Chart, Chart]:
     narrower = sum(layer.channels_after < layer.channels_before for layer in result.layers)
     names = vega.short_names([layer.name for layer in result.layers])
     sparsity = [
-        {"layer": name, "series": "gone or zero", "value": vega.rounded(layer.sparsity)}
+        (name, "gone or zero", layer.sparsity)
         for name, layer in zip(names, result.layers, strict=True)
     ]
     channels = [
-        {"layer": name, "series": series, "value": value}
+        (name, series, value)
         for name, layer in zip(names, result.layers, strict=True)
         for series, value in (("before", layer.channels_before), ("after", layer.channels_after))
     ]
@@ -42,14 +42,20 @@ def _layers_charts(result: PruneResult) -> tuple[Chart, Chart]:
             title="Weights gone or zero, layer by layer",
             description=f"{most.name} lost the largest share of its weights: "
             f"{show.percent(most.sparsity)}.",
-            spec=vega.chart([_bars("Sparsity", sparsity, names, ["gone or zero"], "Share", ".0%")]),
+            spec=vega.chart(
+                [vega.bars("Sparsity", sparsity, names, ["gone or zero"], unit="Share", form=".0%")]
+            ),
         ),
         Chart(
             id="channels",
             title="Outputs before and after, layer by layer",
             description=f"{narrower} of {len(result.layers)} layers have fewer outputs.",
             spec=vega.chart(
-                [_bars("Outputs", channels, names, ["before", "after"], "Outputs", ",d")]
+                [
+                    vega.bars(
+                        "Outputs", channels, names, ["before", "after"], unit="Outputs", form=",d"
+                    )
+                ]
             ),
         ),
     )
@@ -57,16 +63,15 @@ def _layers_charts(result: PruneResult) -> tuple[Chart, Chart]:
 
 def _stages_chart(result: PruneResult) -> Chart:
     names = [stage.stage for stage in result.stages]
-    rows = [
-        {"layer": stage.stage, "series": "test", "value": vega.rounded(stage.test.accuracy)}
-        for stage in result.stages
-    ]
+    rows = [(stage.stage, "test", stage.test.accuracy) for stage in result.stages]
     told = ", ".join(f"{one.stage} {show.percent(one.test.accuracy)}" for one in result.stages)
     return Chart(
         id="stages",
         title="Accuracy from stage to stage",
         description=f"Test accuracy: {told}.",
-        spec=vega.chart([_bars("Test accuracy", rows, names, ["test"], "Accuracy", ".0%")]),
+        spec=vega.chart(
+            [vega.bars("Test accuracy", rows, names, ["test"], unit="Accuracy", form=".0%")]
+        ),
     )
 
 
@@ -134,41 +139,6 @@ def _sweep_chart(result: PruneResult) -> Chart:
         f"{show.percent(kept.test_accuracy)} test accuracy.",
         spec=vega.chart(panels),
     )
-
-
-def _bars(
-    title: str,
-    rows: list[dict[str, Any]],
-    order: Sequence[str],
-    series: Sequence[str],
-    unit: str,
-    form: str,
-) -> vega.Spec:
-    encoding: vega.Spec = {
-        "y": {"field": "layer", "type": "nominal", "title": None, "sort": list(order)},
-        "x": {
-            "field": "value",
-            "type": "quantitative",
-            "title": unit,
-            "axis": {"format": form},
-            "scale": {"domainMin": 0},
-        },
-        "color": {
-            "field": "series",
-            "type": "nominal",
-            "scale": vega.colours(series),
-            "legend": {"title": None} if len(series) > 1 else None,
-        },
-    }
-    if len(series) > 1:
-        encoding["yOffset"] = {"field": "series", "type": "nominal", "sort": list(series)}
-    return {
-        "title": {"text": title},
-        "data": {"values": rows},
-        "mark": "bar",
-        "encoding": encoding,
-        "height": {"step": 12 if len(order) > 20 else 20},
-    }
 
 
 def _lines(

@@ -3,42 +3,39 @@
 from collections.abc import Sequence
 
 from service.contract.quantize_result import QuantizeResult
-from service.contract.reports import Cell, Column, Highlight, LineageEntry, Table
+from service.contract.reports import Column, Highlight, LineageEntry, Table
 from service.reports import show
+from service.reports.before_after import before_after_table, class_changes_table, of_this_job
+from service.reports.before_after_charts import before_after_charts
 from service.reports.body import (
-    ACCURACY,
     ARTIFACT_NOTE,
-    LOSS_COLUMNS,
-    RETENTION,
-    SIZE_COLUMNS,
     Body,
     accuracy_note,
-    class_names,
-    class_table,
     distinct_names,
-    latency_table,
-    model_cells,
-    score_cells,
     speedup_highlight,
     table,
 )
+from service.reports.quantize_charts import quantize_charts
 
 
 def quantize_body(result: QuantizeResult, labels: Sequence[str] | None) -> Body:
     """How much smaller and faster, what that cost, layer by layer."""
     original, made = distinct_names([result.original, result.facts])
+    found = of_this_job(result.comparison)
     return Body(
         subject=f"{made} from {original}",
         headline=_headline(result, original, made),
         highlights=_highlights(result),
         notes=_notes(result, made),
         tables=(
-            _summary(result, original, made),
-            *_latencies(result),
+            before_after_table(found, (original, made)),
             _layers(result),
-            _per_class(result, labels),
+            class_changes_table(found, labels),
         ),
-        charts=(),
+        charts=(
+            *before_after_charts(found, (original, made), labels),
+            *quantize_charts(result),
+        ),
         lineage=(
             LineageEntry(role="original", model=result.original.model, name=original),
             LineageEntry(role="quantised", model=result.model, name=made),
@@ -81,45 +78,13 @@ def _notes(result: QuantizeResult, made: str) -> tuple[str, ...]:
     return (
         *result.warnings,
         *ranges,
-        f"Both graphs ran in {result.runtime}; the speed-up is against the float32 graph there, "
-        "not against PyTorch.",
+        f"Graphs ran in {result.runtime}. The speed-up of the headline is against the float32 "
+        "graph there: what fewer bits gain. The one against PyTorch (eager) is what a change of "
+        "runtime and of bits gain together.",
         "Parameters of the quantised graph are all numbers that it stores, scales among them.",
         accuracy_note(made, result.test),
         ARTIFACT_NOTE,
     )
-
-
-def _summary(result: QuantizeResult, original: str, made: str) -> Table:
-    return table(
-        ident="summary",
-        title="Original and quantised",
-        columns=(
-            *SIZE_COLUMNS,
-            ACCURACY,
-            RETENTION,
-            Column(key="change", title="Change", unit="points", format="points"),
-            Column(key="size_ratio", title="Size after ÷ before", format="percent"),
-            *LOSS_COLUMNS,
-        ),
-        rows=(
-            {**model_cells(result.original, original), **score_cells(result.original_test)},
-            {
-                **model_cells(result.facts, made),
-                **score_cells(result.test),
-                "accuracy_retention": result.accuracy_retention,
-                "change": result.accuracy_change_points,
-                "size_ratio": result.size_ratio,
-            },
-        ),
-    )
-
-
-def _latencies(result: QuantizeResult) -> tuple[Table, ...]:
-    if not result.latencies:
-        return ()
-    title = f"Latency in {result.runtime}, in turns"
-    rows = ((one, one.float_p50_ms, one.quantized_p50_ms) for one in result.latencies)
-    return (latency_table(title, ("float", "Float32"), ("quantized", "Quantised"), rows),)
 
 
 def _layers(result: QuantizeResult) -> Table:
@@ -146,23 +111,3 @@ def _layers(result: QuantizeResult) -> Table:
             for one in result.layers
         ),
     )
-
-
-def _per_class(result: QuantizeResult, labels: Sequence[str] | None) -> Table:
-    names = class_names(len(result.test.per_class_accuracy), labels)
-    rows: list[dict[str, Cell]] = [
-        {"class": name, "original": before, "quantized": after, "change": change}
-        for name, before, after, change in zip(
-            names,
-            result.original_test.per_class_accuracy,
-            result.test.per_class_accuracy,
-            result.class_change_points,
-            strict=True,
-        )
-    ]
-    columns = (
-        Column(key="original", title="Original", format="percent"),
-        Column(key="quantized", title="Quantised", format="percent"),
-        Column(key="change", title="Change", unit="points", format="points"),
-    )
-    return class_table("Test accuracy by class", columns, rows)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from math import floor, isclose, log10
 from typing import assert_never
 
-from service.contract.reports import Cell, Column, Format, Interval, Table
+from service.contract.reports import Cell, Column, Format, Interval, Quantity, Table
 
 MISSING = "–"
 _COMPACT_FROM = 10_000_000  # nobody reads 38,993,152 MACs; 39.0 M they do
@@ -94,10 +94,16 @@ def cell(value: Cell, form: Format, missing: str = MISSING) -> str:
         return missing
     if isinstance(value, str):
         return " ".join(value.split())
+    if isinstance(value, Quantity):
+        return _measured(value.value, value.format, f" {value.unit}" if value.unit else "")
+    return _measured(value, form, "")
+
+
+def _measured(value: float | Interval, form: Format, unit: str) -> str:
     if isinstance(value, Interval):
         low, high = number(value.low, form), number(value.high, form)
-        return f"{number(value.value, form)} ({low}–{high})"
-    return number(value, form)
+        return f"{number(value.value, form)}{unit} ({low}–{high})"
+    return f"{number(value, form)}{unit}"
 
 
 def heading(column: Column) -> str:

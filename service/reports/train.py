@@ -6,6 +6,7 @@ from service.contract.reports import Cell, Column, Highlight, LineageEntry, Tabl
 from service.contract.train import TrainResult, TrainSpec
 from service.contract.training import TrainedResult
 from service.reports import show
+from service.reports.before_after_charts import calibration_chart
 from service.reports.body import (
     ACCURACY,
     ARTIFACT_NOTE,
@@ -53,7 +54,7 @@ def train_body(spec: TrainSpec, result: TrainResult, labels: Sequence[str] | Non
             ARTIFACT_NOTE,
         ),
         tables=(_summary(result, name), training_table(result), _per_class(result, labels)),
-        charts=(training_chart(result),),
+        charts=(training_chart(result), *calibration_chart([name], [result.test])),
         lineage=(
             *started_from(spec.model),
             LineageEntry(role="model", model=result.model, name=name),

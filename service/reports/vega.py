@@ -124,6 +124,49 @@ def shares(
     return _marked(title, values, [layer], kept)
 
 
+def bars(
+    title: str,
+    rows: Iterable[tuple[str, str, float]],
+    order: Sequence[str],
+    series: Sequence[str],
+    *,
+    unit: str,
+    form: str,
+    coloured: bool = False,
+) -> Spec:
+    """Horizontal bars; rows are (bar, series, value), several series of a bar below each other.
+
+    `coloured` bars have one series each, and may lie on either side of zero."""
+    values = [{"bar": bar, "series": of, "value": rounded(value)} for bar, of, value in rows]
+    encoding: Spec = {
+        "y": {"field": "bar", "type": "nominal", "title": None, "sort": list(order)},
+        "x": {
+            "field": "value",
+            "type": "quantitative",
+            "title": unit,
+            "axis": {"format": form},
+            "scale": {} if coloured else {"domainMin": 0},
+        },
+        "color": {**_series(series), "legend": {"title": None} if len(series) > 1 else None},
+    }
+    if len(series) > 1 and not coloured:
+        encoding["yOffset"] = {"field": "series", "type": "nominal", "sort": list(series)}
+    return {
+        "title": {"text": title},
+        "data": {"values": values},
+        "mark": "bar",
+        "encoding": encoding,
+        "height": {"step": 12 if len(order) > 20 else 20},
+    }
+
+
+def layered(panel: Spec, *others: Spec) -> Spec:
+    """A panel with more marks over it, on the same scales."""
+    kept: Spec = {name: panel[name] for name in ("title", "height", "width") if name in panel}
+    first = {name: part for name, part in panel.items() if name not in kept}
+    return {**kept, "layer": [first, *others]}
+
+
 def _marked(title: str, values: list[Spec], layers: list[Spec], kept: int) -> Spec:
     rule = {
         "data": {"values": [{"epoch": kept}]},

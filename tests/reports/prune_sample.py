@@ -11,6 +11,7 @@ from service.contract.prune_result import (
     SweepPoint,
     TargetResult,
 )
+from tests.reports.before_after_sample import before_after, timed
 from tests.reports.samples import (
     DATA,
     ENVIRONMENT,
@@ -107,6 +108,12 @@ def prune() -> tuple[PruneSpec, PruneResult]:
         data=DATA,
         environment=ENVIRONMENT,
         seed=0,
+        comparison=before_after(
+            (TEACHER_FACTS, evaluation(352)),
+            (PRUNED, evaluation(350)),
+            timed(1, 4.2, 2.1, "eager", "eager"),
+            stored_bytes=420_000,
+        ),
     )
     return spec, result
 
@@ -116,5 +123,6 @@ def smallest() -> tuple[PruneSpec, PruneResult]:
     spec, result = prune()
     empty = {"sparse_bytes": None, "macs_ratio": None, "best_epoch": None}
     none = dict.fromkeys(("latencies", "sensitivity", "sweep", "targets", "history"), ())
+    untimed = before_after((TEACHER_FACTS, evaluation(352)), (PRUNED, evaluation(350)))
     fewer = {"stages": result.stages[:2], "steps": result.steps[:1]}
-    return spec, result.model_copy(update={**empty, **none, **fewer})
+    return spec, result.model_copy(update={**empty, **none, **fewer, "comparison": untimed})

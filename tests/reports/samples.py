@@ -26,6 +26,7 @@ from service.contract.training import (
     TrainingSpec,
 )
 from service.reports.build import build_report
+from tests.reports.before_after_sample import RELIABILITY, before_after, timed
 
 JOB = "job_01JD8Z6Q5T3V9X7B2C4D6F8G0H"
 TEACHER = "mdl_01JD8Z6Q5T3V9X7B2C4D6F8G01"
@@ -72,6 +73,7 @@ def evaluation(correct: int, *, samples: int = 360, loss: float = 0.081) -> Eval
         loss=loss,
         per_class_accuracy=(1.0, 0.9722, share, share, 0.95, 0.9167, 1.0, 0.9444, None, 0.8889),
         calibration_error=0.0123,
+        reliability=RELIABILITY,
     )
 
 
@@ -153,6 +155,12 @@ def distill(student_name: str = "cnn_student") -> tuple[DistillSpec, DistillResu
         accuracy_retention=350 / 352,
         accuracy_change_points=100 * (350 - 352) / 360,
         agreement=0.9833,
+        comparison=before_after(
+            (TEACHER_FACTS, evaluation(352)),
+            (student, evaluation(350, loss=0.094)),
+            timed(1, 4.2, 2.1, "eager", "eager"),
+            timed(32, 61.0, 3.4, "eager", "eager"),
+        ),
     )
     return spec, result
 

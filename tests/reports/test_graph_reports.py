@@ -16,6 +16,7 @@ from service.contract.specs import JobResult, JobSpec
 from service.reports.html import to_html
 from service.reports.key_figures import key_figures
 from tests.reports import samples
+from tests.reports.before_after_sample import before_after, timed
 from tests.reports.pages import Page
 
 
@@ -92,6 +93,13 @@ def quantize() -> tuple[JobSpec, JobResult]:
         data=samples.DATA,
         environment=samples.ENVIRONMENT,
         seed=0,
+        comparison=before_after(
+            (samples.TEACHER_FACTS, samples.evaluation(352)),
+            (made, samples.evaluation(351)),
+            timed(1, 2.0, 2.5, "onnxruntime", "onnxruntime"),
+            timed(1, 4.2, 5.25, "eager", "onnxruntime"),
+            stored_bytes=1_470_000,
+        ),
     )
     return spec, result
 

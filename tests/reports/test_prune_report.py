@@ -36,7 +36,7 @@ def test_its_page_is_whole_and_offline(case: str) -> None:
     assert [address for address in page.fetched if not address.startswith("#")] == []
 
 
-@pytest.mark.parametrize(("case", "figures"), [("full", 6), ("smallest", 3)])
+@pytest.mark.parametrize(("case", "figures"), [("full", 10), ("smallest", 6)])
 def test_all_figures_are_drawn_wide_and_narrow(case: str, figures: int, tmp_path: Path) -> None:
     report = samples.report(MADE[case])
     files = render_all(report, tmp_path)

@@ -25,7 +25,7 @@ MADE: dict[str, tuple[JobSpec, JobResult]] = {
     "hostile names": samples.distill(student_name=samples.HOSTILE),
     "hostile title": samples.train(name=samples.HOSTILE),
 }
-FIGURES = {"train": 1, "distill": 1, "benchmark": 3, "plan": 0}
+FIGURES = {"train": 2, "distill": 5, "benchmark": 3, "plan": 0}
 
 
 @pytest.mark.parametrize("case", MADE)
@@ -131,4 +131,5 @@ def test_command_line_renders_a_report_file(tmp_path: Path) -> None:
     )
     names = [Path(line).name for line in done.stdout.splitlines()]
     suffixes = ("json", "html", "md", "png", "svg")
-    assert names == [*(f"report.{suffix}" for suffix in suffixes), "figure-training.svg"]
+    figures = ["figure-training.svg", "figure-calibration.svg"]
+    assert names == [*(f"report.{suffix}" for suffix in suffixes), *figures]
