@@ -215,7 +215,9 @@ def _pairs(
 def _benchmarked(job: FinishedJob, result: BenchmarkResult) -> Evidence:
     here = result.environment
     place = Place(here.device, here.device_name, here.threads)
-    timings, ratios, processes = [], [], []
+    timings: list[Timing] = []
+    ratios: list[Ratio] = []
+    processes: list[Process] = []
     for model in result.models:
         name = model.facts.model
         for one in model.latencies:

@@ -1,6 +1,7 @@
 """Figures of a comparison: accuracy against each cost, change by class, sizes."""
 
 from collections.abc import Sequence
+from textwrap import shorten
 from typing import Any, Final
 
 from service.contract.comparisons import (
@@ -12,6 +13,7 @@ from service.contract.comparisons import (
 from service.contract.reports import Chart
 from service.reports import show, vega
 from service.reports.body import accuracy_interval, class_names
+from service.reports.comparison_targets import device_title
 
 _COSTS: Final[dict[Axis, tuple[str, str]]] = {
     "latency_ms": ("Median latency (ms)", "~g"),
@@ -21,6 +23,8 @@ _COSTS: Final[dict[Axis, tuple[str, str]]] = {
 }
 _ON, _OFF = "on the front", "beaten by another"
 _MODEL_FILE, _SPARSE_FILE = "model file", "sparse file"
+_MOST_LABELS: Final = 12  # more would overlap: then those on the front have them
+_LONGEST_TITLE: Final = 44  # characters above a panel on a phone
 _MOST_PANELS: Final = 6
 _MOST_CLASSES: Final = 20
 
@@ -74,21 +78,30 @@ def _title(values: ComparisonValues, front: ParetoFront) -> str:
     return f"{word}{where}, batch {front.batch_size}"
 
 
+def _heading(values: ComparisonValues, front: ParetoFront) -> vega.Spec:
+    """With the name of the device where there are several."""
+    named = [device_title(one) for one in values.devices if one.key == front.device]
+    heading: vega.Spec = {"text": f"Accuracy and {_title(values, front)}"}
+    if named and len(values.devices) > 1:
+        heading["subtitle"] = shorten(named[0], _LONGEST_TITLE, placeholder=" …")
+    return heading
+
+
 def _panel(values: ComparisonValues, front: ParetoFront) -> vega.Spec:
     models = {one.model: one for one in values.models}
-    rows = []
+    rows, crowded = [], len(front.points) > _MOST_LABELS
     for point in front.points:
         test = models[point.model].test
         assert test is not None, "a point has an accuracy"
-        interval = accuracy_interval(test)
+        interval, shown = accuracy_interval(test), point.is_on_front or not crowded
         rows.append(
             {
                 "model": models[point.model].name,
-                "number": _number(models[point.model]),
+                "number": _number(models[point.model]) if shown else "",
                 "cost": vega.rounded(point.cost),
                 "accuracy": vega.rounded(point.accuracy),
-                "low": vega.rounded(interval.low),
-                "high": vega.rounded(interval.high),
+                "low": vega.rounded(interval.low if shown else point.accuracy),
+                "high": vega.rounded(interval.high if shown else point.accuracy),
                 "standing": _ON if point.is_on_front else _OFF,
             }
         )
@@ -108,7 +121,7 @@ def _panel(values: ComparisonValues, front: ParetoFront) -> vega.Spec:
     shape = {**colour, "scale": vega.shapes(names)}
     line = {"type": "line", "interpolate": "step-after", "color": vega.PALETTE[0]}
     return {
-        "title": {"text": f"Accuracy and {_title(values, front)}"},
+        "title": _heading(values, front),
         "data": {"values": rows},
         "layer": [
             {

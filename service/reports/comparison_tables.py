@@ -192,6 +192,7 @@ def _latencies(values: ComparisonValues) -> Table:
 
 def _processes(values: ComparisonValues) -> Table:
     titles = {one.key: device_title(one) for one in values.devices}
+    on_gpu = any(one.device == "cuda" for one in values.devices)
     columns = (
         NAME,
         Column(key="device", title="Device"),
@@ -200,7 +201,7 @@ def _processes(values: ComparisonValues) -> Table:
         Column(key="cold_start_s", title="Cold start", format="seconds"),
         Column(key="peak_rss_bytes", title="Peak memory", format="bytes"),
         Column(key="libraries_rss_bytes", title="Of that libraries", format="bytes"),
-        Column(key="peak_device_bytes", title="Peak on the GPU", format="bytes"),
+        *(Column(key="peak_device_bytes", title="Peak on the GPU", format="bytes"),)[:on_gpu],
     )
     rows: list[dict[str, Cell]] = []
     for model in values.models:

@@ -78,7 +78,7 @@ def measured(
     test: Evaluation | None = None,
 ) -> BenchmarkedModel:
     """A row of a benchmark; ratios that comparisons do not read are one."""
-    speedups = ()
+    speedups: tuple[SpeedupResult, ...] = ()
     if speedup is not None:
         first = latencies[0]
         speedups = (
@@ -139,6 +139,11 @@ def finished(
     )
 
 
+def without_pairs(result: JobResult) -> JobResult:
+    """A result as it was before jobs measured their baseline beside what they made."""
+    return result.model_copy(update={"comparison": None})
+
+
 def compare(
     *jobs: FinishedJob,
     rows: tuple[ModelRow, ...] = ROWS[:2],
@@ -165,7 +170,7 @@ def everything(**asked: Any) -> Comparison:
         measured(STUDENT, 350, latency(0.1), speedup=2.0),
         device="Fast GPU",
     )
-    distilled = finished("C", samples.distill()[1], "distill")
+    distilled = finished("C", without_pairs(samples.distill()[1]), "distill")
     values = compare(
         finished("A", cpu), finished("B", gpu), distilled, rows=ROWS, sparse={SIMPLE: 200_000},
         **asked,
@@ -193,4 +198,20 @@ def everything_bare() -> Comparison:
     """Two uploads that nobody has measured and whose files say nothing."""
     rows = tuple(row(one, "bare") for one in (TEACHER, STUDENT))
     values = compare(rows=rows)
+    return build_comparison(values, id="cmp_01JD8Z6Q5T3V9X7B2C4D6F8G0H", created_at=WHEN)
+
+
+def crowd(count: int) -> Comparison:
+    """Models of which every other one is larger than the one before it, and worse."""
+    ids = [f"mdl_01JD8Z6Q5T3V9X7B2C4D6F8H{number:02}" for number in range(count)]
+    models = tuple(
+        measured(TEACHER, 200 + 3 * number - 50 * (number % 2), latency(1.0)).model_copy(
+            update={
+                "facts": samples.facts(one, f"model {number}", "mlp", 1000 + number, 1000 + number)
+            }
+        )
+        for number, one in enumerate(ids)
+    )
+    rows = tuple(row(one, "mlp") for one in ids)
+    values = compare(finished("A", benchmark(*models)), rows=rows)
     return build_comparison(values, id="cmp_01JD8Z6Q5T3V9X7B2C4D6F8G0H", created_at=WHEN)

@@ -52,7 +52,9 @@ def one(index: int, size: int | None, correct: int | None, **fields: object) -> 
     return ComparisonModel.model_validate(given)
 
 
-def timed(p50_ms: float, runtime: str = "eager", speedup: float | None = None, **fields: object):  # type: ignore[no-untyped-def]
+def timed(
+    p50_ms: float, runtime: str = "eager", speedup: float | None = None, **fields: object
+) -> ComparisonLatency:
     given = {
         "device": "device-1",
         "runtime": runtime,

@@ -19,6 +19,7 @@ from tests.comparisons.samples import (
     latency,
     measured,
     model,
+    without_pairs,
 )
 from tests.reports import samples
 from tests.reports.prune_sample import prune
@@ -124,7 +125,7 @@ def test_what_nobody_measured_is_null_and_what_the_upload_says_is_kept() -> None
 
 def test_a_pruning_times_both_models_in_turns() -> None:
     # original 4.2 ms, pruned 2.0 ms at batch 1; ratio 2.1 (2.0 to 2.2)
-    values = compare(finished("A", prune()[1], "prune"))
+    values = compare(finished("A", without_pairs(prune()[1]), "prune"))
     speedup = cell(values, STUDENT).speedup
     assert (cell(values, TEACHER).p50_ms, cell(values, STUDENT).p50_ms) == (4.2, 2.0)
     assert speedup is not None
@@ -133,7 +134,7 @@ def test_a_pruning_times_both_models_in_turns() -> None:
 
 
 def test_a_quantisation_says_how_often_both_agree() -> None:
-    result = quantize()[1]
+    result = without_pairs(quantize()[1])
     assert result.kind == "quantize"
     values = compare(finished("A", result, "quantize"))
     against = model(values, STUDENT).against
@@ -185,7 +186,7 @@ def test_before_and_after_of_one_job_count_with_their_memory() -> None:
 
 
 def test_agreement_with_another_than_the_baseline_is_not_shown() -> None:
-    distilled = finished("A", samples.distill()[1], "distill")
+    distilled = finished("A", without_pairs(samples.distill()[1]), "distill")
     scored = finished("B", benchmark(measured(SIMPLE, 341, latency(1.0))))
     rows = (ROWS[2], ROWS[1])
     against = model(compare(distilled, scored, rows=rows), STUDENT).against

@@ -70,6 +70,20 @@ def test_a_chain_submitted_at_once_runs_in_order_and_says_what_was_gained(
     lineage = student.model.lineage()
     assert [model.id for model in lineage.ancestors] == [trained.model]
 
+    compared = client.comparisons.create([teacher, student], targets={"parameters": 0.5})
+    assert compared.values.baseline == trained.model
+    row = compared.values.models[1]
+    assert row.test is not None
+    assert row.test.correct == distilled.test.correct
+    assert {one.runtime for one in row.latencies} >= {"eager", "onnxruntime"}
+    paired = {one.runtime: one.speedup for one in row.latencies if one.job == measured.id}
+    assert all(one is not None and one.low is not None for one in paired.values())
+    assert row.verdict is not None
+    assert row.verdict.outcome == "met"  # a quarter of the parameters
+    assert compared.report("html").startswith(b"<!doctype html>")
+    measured.delete()
+    assert client.comparisons.get(compared.id).data == compared.data
+
 
 def test_a_downloaded_model_gives_the_outputs_that_were_judged(
     client: Client, tmp_path: Path

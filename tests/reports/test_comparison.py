@@ -113,6 +113,15 @@ def test_figures_fit_a_page_and_a_phone(comparison: Comparison) -> None:
         assert float(narrow.attrib["width"]) <= 368
 
 
+def test_a_crowd_of_points_has_labels_on_the_front_only() -> None:
+    made = samples.crowd(20)
+    (panel,) = (p for p in made.charts[0].spec["concat"] if p["title"]["text"].endswith("MACs"))
+    rows = panel["data"]["values"]
+    assert len(rows) == 20
+    assert all((row["number"] != "") == (row["standing"] == "on the front") for row in rows)
+    assert any(row["number"] == "" for row in rows)
+
+
 def test_its_json_can_be_drawn_again(comparison: Comparison, tmp_path: Path) -> None:
     text = comparison.model_dump_json()
     assert DOCUMENTS.validate_json(text) == comparison
