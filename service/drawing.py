@@ -11,6 +11,7 @@ from typing import Final
 from service.errors import Unavailable
 from service.reports.documents import AnyDocument
 
+_ENVIRONMENT: Final = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH")
 _AT_ONCE: Final = threading.BoundedSemaphore(2)
 _PATIENCE_S: Final = 20.0
 _LONGEST_S: Final = 60.0  # seconds are enough on a quiet machine
@@ -32,8 +33,8 @@ def draw(document: AnyDocument) -> dict[str, bytes]:
 
 
 def _run(arguments: list[str]) -> None:
-    """Without our settings: who draws needs no password."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MODELPRESS_")}
+    """Without our environment: who draws needs no secret."""
+    kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     command = [sys.executable, "-m", "service.reports.render", *arguments]
     try:
         done = subprocess.run(

@@ -21,9 +21,11 @@ class Timings:
     def __init__(
         self, evidence: Evidence, models: Collection[str], baseline: str, named: Collection[str]
     ) -> None:
-        self._evidence, self._models, self._baseline = evidence, models, baseline
+        self._baseline = baseline
         timed = [one for one in evidence.timings if one.model in models]
-        together = {job: {one.model for one in timed if one.job == job} for job in evidence.runs}
+        together: dict[str, set[str]] = {job: set() for job in evidence.runs}
+        for one in timed:
+            together[one.job].add(one.model)
 
         def rank(job: str) -> tuple[bool, bool, int, datetime, str]:
             there, run = together[job], evidence.runs[job]
@@ -31,9 +33,17 @@ class Timings:
 
         self._jobs = sorted(evidence.runs, key=rank, reverse=True)
         self._by_job = {(one.job, one.model, one.place, one.setting): one for one in timed}
+        self._ratios = {
+            (one.job, one.model, one.place, one.setting): one
+            for one in evidence.ratios
+            if one.baseline == baseline
+        }
+        self._processes = {
+            model: [one for one in evidence.processes if one.model == model] for model in models
+        }
         self._cells: dict[_Cell, Timing] = {}
-        order = {job: index for index, job in enumerate(self._jobs)}
-        for one in sorted(timed, key=lambda one: order[one.job]):
+        self._order = {job: index for index, job in enumerate(self._jobs)}
+        for one in sorted(timed, key=lambda one: self._order[one.job]):
             self._cells.setdefault((one.model, one.place, one.setting), one)
         self._keys = {
             place: f"device-{number}"
@@ -77,20 +87,19 @@ class Timings:
     def processes_of(self, model: str) -> tuple[ComparisonProcess, ...]:
         """By device and runtime."""
         found: dict[tuple[str, str, str], ComparisonProcess] = {}
-        for job in self._jobs:
-            for one in self._evidence.processes:
-                if one.job == job and one.model == model and one.place in self._keys:
-                    made = ComparisonProcess(
-                        device=self._keys[one.place],
-                        runtime=one.runtime,
-                        precision=one.precision,
-                        cold_start_s=one.cold_start_s,
-                        peak_rss_bytes=one.peak_rss_bytes,
-                        libraries_rss_bytes=one.libraries_rss_bytes,
-                        peak_device_bytes=one.peak_device_bytes,
-                        job=job,
-                    )
-                    found.setdefault((made.device, made.runtime, made.precision), made)
+        for one in sorted(self._processes[model], key=lambda one: self._order[one.job]):
+            if one.place in self._keys:
+                made = ComparisonProcess(
+                    device=self._keys[one.place],
+                    runtime=one.runtime,
+                    precision=one.precision,
+                    cold_start_s=one.cold_start_s,
+                    peak_rss_bytes=one.peak_rss_bytes,
+                    libraries_rss_bytes=one.libraries_rss_bytes,
+                    peak_device_bytes=one.peak_device_bytes,
+                    job=one.job,
+                )
+                found.setdefault((made.device, made.runtime, made.precision), made)
         return tuple(found[key] for key in sorted(found))
 
     def _speedup(self, one: Timing) -> ComparisonSpeedup | None:
@@ -102,12 +111,9 @@ class Timings:
 
     def _speedups(self, one: Timing) -> Iterator[ComparisonSpeedup]:
         for job in dict.fromkeys((one.job, *self._jobs)):
-            for ratio in self._evidence.ratios:
-                same = (job, one.model, self._baseline, one.place, one.setting)
-                if (ratio.job, ratio.model, ratio.baseline, ratio.place, ratio.setting) == same:
-                    yield ComparisonSpeedup(
-                        value=ratio.value, low=ratio.low, high=ratio.high, job=job
-                    )
+            ratio = self._ratios.get((job, one.model, one.place, one.setting))
+            if ratio is not None:
+                yield ComparisonSpeedup(value=ratio.value, low=ratio.low, high=ratio.high, job=job)
             mine = self._by_job.get((job, one.model, one.place, one.setting))
             base = self._by_job.get((job, self._baseline, one.place, one.setting))
             if mine is not None and base is not None:

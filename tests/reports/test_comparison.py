@@ -94,14 +94,15 @@ def test_fronts_are_drawn_with_the_models_on_them(comparison: Comparison) -> Non
 
 
 def test_page_is_valid_offline_small_and_harmless() -> None:
-    source = to_html(samples.everything(name=HOSTILE))
+    source = to_html(samples.everything(student_name=HOSTILE, name=HOSTILE))
     page = Page(source)
     assert page.stack == []
     assert [address for address in page.fetched if not address.startswith("#")] == []
     assert page.count("script") == page.count("b") == 0
     assert HOSTILE in page.text
     assert len(source.encode()) <= 2_000_000
-    before_code, _, _ = to_markdown(samples.everything(name=HOSTILE)).partition("```")
+    hostile = samples.everything(student_name=HOSTILE, name=HOSTILE)
+    before_code, _, _ = to_markdown(hostile).partition("```")
     assert "<script" not in before_code
 
 
