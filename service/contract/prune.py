@@ -144,9 +144,14 @@ class Targets(Contract):
 
     @model_validator(mode="after")
     def _promises_something(self) -> Self:
-        if not self.model_fields_set - {"batch_size"}:
+        if not self.named:
             raise PydanticCustomError("impossible_combination", "targets must name one at least")
         return self
+
+    @property
+    def named(self) -> dict[str, float]:
+        """The promises that were made, by name. A kept spec has null for each of the others."""
+        return self.model_dump(exclude={"batch_size"}, exclude_none=True)
 
 
 class FinetuneSpec(TrainingSpec):
@@ -226,9 +231,9 @@ class PruneSpec(JobSpecBase):
             raise _impossible("a sweep is of one-shot cuts")
         if max(self.amounts) < self.schedule.initial_sparsity:
             raise _impossible("initial_sparsity must not exceed the amount")
-        slower = ("latency_ms", "min_speedup", "macs")
-        named = self.targets.model_fields_set if self.targets else set()
-        if self.method.name != "structured" and named.intersection(slower):
+        slower = {"latency_ms", "min_speedup", "macs"}
+        named = self.targets.named if self.targets else {}
+        if self.method.name != "structured" and slower.intersection(named):
             raise _impossible("zeros change neither MACs nor latency: targets need `structured`")
         return self
 
