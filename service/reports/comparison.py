@@ -48,7 +48,7 @@ def _promises(values: ComparisonValues) -> str:
     ]
     named = f": {', '.join(kept)}" if 0 < len(kept) <= 4 else ""
     unknown = outcomes.count("not_measured")
-    rest = f" For {unknown} of them a target was not measured." if unknown else ""
+    rest = f" For {unknown} of {len(outcomes)} a target was not measured." if unknown else ""
     count = f"{len(kept)} of {len(outcomes)} models keep" if kept else "No model is seen to keep"
     return f"{count} every target{named}.{rest}"
 
