@@ -14,7 +14,7 @@ from service.reports.documents import AnyDocument
 _ENVIRONMENT: Final = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH")
 _AT_ONCE: Final = threading.BoundedSemaphore(2)
 _PATIENCE_S: Final = 20.0
-_LONGEST_S: Final = 60.0  # seconds are enough on a quiet machine
+_LONGEST_S: Final = 90.0  # two are enough on a quiet machine
 
 
 def draw(document: AnyDocument) -> dict[str, bytes]:

@@ -10,7 +10,7 @@ from service.client.references import ModelLike, model_reference
 from service.contract import comparisons as contract
 from service.contract.prune import Targets
 
-_DRAWING_S: Final = 60.0  # a page is drawn when it is first asked for
+_DRAWING_S: Final = 120.0  # a page is drawn when it is first asked for
 
 
 class Comparison:
