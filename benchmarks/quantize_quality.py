@@ -10,12 +10,13 @@ import torch
 from benchmarks import real_data
 from benchmarks.figures import Options, Report
 from worker.engine.data.split import Split
+from worker.engine.device import has_int8_products
 from worker.engine.export.onnx import onnx_of
 from worker.engine.measure.latency import measure_interleaved, speedup
 from worker.engine.models.folder import LoadedModel
 from worker.engine.models.graph import Graph
 from worker.engine.quantize.calibration import calibration_batches
-from worker.engine.quantize.integer import StaticQuantizer, has_vnni
+from worker.engine.quantize.integer import StaticQuantizer
 from worker.engine.quantize.methods import UNCALIBRATED, graph_layers, stripped
 from worker.engine.train.evaluate import evaluate
 
@@ -39,7 +40,7 @@ def run(options: Options) -> Report:
     for name, quantise in UNCALIBRATED.items():
         graphs[name] = stripped(quantise(content, graph_layers(content)))
     report.told("images", len(test), "images")
-    report.told("the processor has VNNI", has_vnni(), "")
+    report.told("the processor has VNNI", has_int8_products(), "")
     _accuracies(report, graphs, test)
     for name, graph in graphs.items():
         size = len(graph) / _WEIGHTS_BYTES

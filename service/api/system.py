@@ -8,7 +8,13 @@ from fastapi import APIRouter
 from service.api.deps import Reader, ServicesDep, problems
 from service.api.schemas import worker_read
 from service.contract.layers import LAYERS_OF
-from service.contract.system import CapabilitiesRead, QueueRead, WorkerCapabilities, WorkerRead
+from service.contract.system import (
+    CapabilitiesRead,
+    Hardware,
+    QueueRead,
+    WorkerCapabilities,
+    WorkerRead,
+)
 from service.contract.wire import Page
 from service.store.jobs import JobStore
 from service.store.session import now
@@ -44,7 +50,22 @@ def merged(workers: list[WorkerCapabilities]) -> CapabilitiesRead:
         runtimes=_all(worker.runtimes for worker in workers),
         datasets=_all(worker.datasets for worker in workers),
         devices=_all([worker.device_name] for worker in workers),
+        hardware=tuple(dict.fromkeys(hardware_of(worker) for worker in workers)),
+        libraries=_by_name(
+            {name: (number,) for name, number in worker.libraries.items()} for worker in workers
+        ),
         workers=len(workers),
+    )
+
+
+def hardware_of(worker: WorkerCapabilities) -> Hardware:
+    """What a worker computes on."""
+    return Hardware(
+        device=worker.device,
+        device_name=worker.device_name,
+        cpu_features=worker.cpu_features,
+        has_int8_products=worker.has_int8_products,
+        compute_capability=worker.compute_capability,
     )
 
 

@@ -1,6 +1,6 @@
 """Workers, the queue, and what the service as a whole can do."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,37 @@ from service.contract.lifecycle import JobStatus
 Health = Literal["up", "down"]
 
 
+CpuFeatures = Annotated[
+    tuple[str, ...],
+    Field(
+        description="Of the processor's instruction sets those that decide what compression gains, "
+        "as Linux names them; also of the one beside a GPU.",
+        examples=[["avx2", "avx512f", "avx512_vnni"]],
+    ),
+]
+HasInt8Products = Annotated[
+    bool | None,
+    Field(
+        description="Whether the processor adds products of int8 in 32 bits (VNNI, AMX, Arm's dot "
+        "products), without which int8 gains little; null where a worker has not said it."
+    ),
+]
+ComputeCapability = Annotated[
+    str | None,
+    Field(description="Generation of the GPU; null without one.", examples=["9.0"]),
+]
+
+
+class Hardware(Contract):
+    """What a worker computes on, as far as it decides what compression gains."""
+
+    device: Literal["cpu", "cuda"] = Field(description="What it computes on.")
+    device_name: str = Field(description="Name of the processor or GPU.")
+    cpu_features: CpuFeatures = ()
+    has_int8_products: HasInt8Products = None
+    compute_capability: ComputeCapability = None
+
+
 class WorkerAbilities(Contract):
     """What a worker can do, without the names of architectures."""
 
@@ -18,7 +49,13 @@ class WorkerAbilities(Contract):
     device_name: str = Field(description="Name of the processor or GPU.")
     gpus: int = Field(0, ge=0, description="CUDA devices that a job may use.")
     memory_bytes: int = Field(ge=0, description="Memory of the device.")
+    cpu_features: CpuFeatures = ()
+    has_int8_products: HasInt8Products = None
+    compute_capability: ComputeCapability = None
     torch: str = Field(description="Version of torch.")
+    libraries: dict[str, str] = Field(
+        default_factory=dict, description="Versions of torch and its relatives that it has."
+    )
     kinds: tuple[str, ...] = Field(description="Kinds of job.")
     losses: tuple[str, ...] = Field(description="Distillation losses.")
     pruning: dict[str, tuple[str, ...]] = Field(
@@ -99,4 +136,10 @@ class CapabilitiesRead(Contract):
     runtimes: tuple[str, ...] = Field(description="Runtimes of benchmarks.")
     datasets: tuple[str, ...] = Field(description="Built-in datasets.")
     devices: tuple[str, ...] = Field(description="Names of the devices.")
+    hardware: tuple[Hardware, ...] = Field(
+        (), description="What the workers compute on, each kind once."
+    )
+    libraries: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="Versions of torch and its relatives, by name."
+    )
     workers: int = Field(ge=0, description="Workers alive.")

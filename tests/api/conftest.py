@@ -81,6 +81,9 @@ class Service:
             "device": "cpu",
             "device_name": "Test CPU",
             "memory_bytes": 1,
+            "cpu_features": ["avx2", "avx512_vnni"],
+            "has_int8_products": True,
+            "libraries": {"onnxruntime": "1.32.0", "openvino": "2026.4.1"},
             "torch": "2.14.1",
             "kinds": ["train", "distill", "benchmark"],
             "architectures": {"mlp": ["dropout", "hidden"], "cnn_student": []}

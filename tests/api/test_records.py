@@ -170,6 +170,16 @@ def test_capabilities_workers_and_queue_tell_of_the_workers_alive(service: Servi
     assert capabilities["architectures"]["mlp"] == ["dropout", "hidden"]
     assert capabilities["devices"] == ["Test CPU"]
     assert capabilities["pruning"] == {"structured": ["lamp", "magnitude"]}
+    assert capabilities["hardware"] == [
+        {
+            "device": "cpu",
+            "device_name": "Test CPU",
+            "cpu_features": ["avx2", "avx512_vnni"],
+            "has_int8_products": True,
+            "compute_capability": None,
+        }
+    ]
+    assert capabilities["libraries"] == {"onnxruntime": ["1.32.0"], "openvino": ["2026.4.1"]}
     service.claim()
     stranger = service.key_for("other")
     for headers, jobs in (({}, [job["id"]]), (stranger, [])):

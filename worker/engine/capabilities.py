@@ -5,7 +5,15 @@ from typing import Any
 import torch
 
 from worker.engine.data.builtin import BUILTIN
-from worker.engine.device import device_name, memory_bytes, resolve_device
+from worker.engine.device import (
+    compute_capability,
+    cpu_features,
+    device_name,
+    has_int8_products,
+    library_versions,
+    memory_bytes,
+    resolve_device,
+)
 from worker.engine.distill.losses import LOSSES
 from worker.engine.measure.runtimes import RUNTIMES
 from worker.engine.models import registry
@@ -24,7 +32,11 @@ def capabilities() -> dict[str, Any]:
         "device_name": device_name(device),
         "gpus": torch.cuda.device_count(),
         "memory_bytes": memory_bytes(device),
+        "cpu_features": list(cpu_features()),
+        "has_int8_products": has_int8_products(),
+        "compute_capability": compute_capability(device),
         "torch": torch.__version__,
+        "libraries": library_versions(),
         "architectures": {n: sorted(taken) for n, taken in registry.options_by_name().items()},
         "left_out": registry.left_out(),
         "losses": list(LOSSES),

@@ -3,7 +3,7 @@
 import importlib.metadata
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +18,14 @@ Precision = Literal["fp32", "bf16", "fp16"]
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
 
 _LIBRARIES: Final = (
-    "torch", "torchvision", "numpy", "safetensors", "onnx", "onnxruntime", "openvino",
+    "torch", "torchvision", "numpy", "safetensors", "onnx", "onnxruntime", "openvino", "nncf",
 )  # fmt: skip
+# What decides which arithmetic gains: products of int8 and of 16 bits; names of x86, then of Arm.
+_CPU_FEATURES: Final = (
+    "avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16",
+    "asimddp", "i8mm", "bf16",
+)  # fmt: skip
+_INT8_PRODUCTS: Final = frozenset({"avx_vnni", "avx512_vnni", "amx_int8", "asimddp"})
 
 
 @dataclass(frozen=True)
@@ -116,6 +122,31 @@ def memory_bytes(device: torch.device) -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def cpu_features() -> tuple[str, ...]:
+    """Of the processor's instruction sets those that decide what compression gains, by the names
+    that Linux has for them. Empty where it cannot be read."""
+    found = {
+        word
+        for key in ("flags", "Features")  # as x86 and as Arm call them
+        for line in set(_cpu_lines(key))
+        for word in line.split()
+    }
+    return tuple(name for name in _CPU_FEATURES if name in found)
+
+
+def has_int8_products() -> bool:
+    """Whether the processor adds int8 products in 32 bits; older x86 ones saturate at 16."""
+    return not _INT8_PRODUCTS.isdisjoint(cpu_features())
+
+
+def compute_capability(device: torch.device) -> str | None:
+    """What generation a GPU is, such as `9.0`; None for a processor."""
+    if device.type != "cuda":
+        return None
+    major, minor = torch.cuda.get_device_capability(device)
+    return f"{major}.{minor}"
+
+
 def device_name(device: torch.device) -> str:
     """Marketing name of the GPU or processor."""
     if device.type == "cuda":
@@ -134,13 +165,14 @@ def describe(device: torch.device, precision: Precision) -> Environment:
         cpu_count=len(os.sched_getaffinity(0)),
         platform=f"{platform.system()} {platform.release()} {platform.machine()}",
         python=platform.python_version(),
-        libraries=_versions(),
+        libraries=library_versions(),
         cuda=torch.version.cuda,
         driver=_driver_version() if on_gpu else None,
     )
 
 
-def _versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
+    """Of torch and its relatives, those that are installed."""
     found = {}
     for name in _LIBRARIES:
         try:
@@ -151,12 +183,19 @@ def _versions() -> dict[str, str]:
 
 
 def _cpu_name() -> str:
+    return next(_cpu_lines("model name"), "") or platform.processor() or platform.machine()
+
+
+def _cpu_lines(name: str) -> Iterator[str]:
+    """What Linux says of each processor under `name`; nothing on other systems."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, "") or platform.processor() or platform.machine()
+        return
+    for line in lines:
+        key, _, value = line.partition(":")
+        if key.strip() == name:
+            yield value.strip()
 
 
 def _driver_version() -> str | None:

@@ -11,12 +11,13 @@ from torch import Tensor
 from service.contract.quantize import QuantizeSpec, StaticInt8Method
 from service.contract.training import Evaluation
 from worker.engine.data.split import Data, Split
+from worker.engine.device import has_int8_products
 from worker.engine.errors import NotQuantizable, Stopped, TargetNotReached
 from worker.engine.export.onnx import onnx_of
 from worker.engine.models.folder import LoadedModel
 from worker.engine.models.graph import Graph
 from worker.engine.quantize.calibration import Array, calibration_batches
-from worker.engine.quantize.integer import StaticQuantizer, has_vnni
+from worker.engine.quantize.integer import StaticQuantizer
 from worker.engine.quantize.layers import Layer, chosen
 from worker.engine.quantize.methods import STATIC, UNCALIBRATED, graph_layers, stripped
 from worker.engine.quantize.sensitivity import Sensitivity, least_kept, sensitivities
@@ -67,7 +68,7 @@ class QuantizeRun:
     def _static(self, method: StaticInt8Method, layers: Sequence[Layer]) -> Quantized:
         batches = self._calibration(method.calibration_samples)
         self.calibration_samples = sum(len(batch) for batch in batches)
-        if not has_vnni():
+        if not has_int8_products():
             self._warn("The processor has no VNNI: weights are kept to 7 bits, and int8 gains less")
         with STATIC[method.tool](self.content, batches, method.calibration) as quantizer:
             names = {layer.name for layer in layers}

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from worker.engine.device import has_int8_products
 from worker.engine.errors import NotQuantizable
 from worker.engine.quantize.calibration import Array
 from worker.engine.quantize.layers import Layer, layers_of
@@ -80,7 +81,7 @@ class StaticQuantizer:
                 quant_format=q.QuantFormat.QDQ,
                 op_types_to_quantize=list(_STATIC_OPERATORS),
                 per_channel=True,
-                reduce_range=not has_vnni(),
+                reduce_range=not has_int8_products(),  # 7 bits do not saturate in 16
                 activation_type=q.QuantType.QUInt8,
                 weight_type=q.QuantType.QInt8,
                 calibrate_method=methods[self._calibration],
@@ -108,22 +109,12 @@ def dynamic_int8(content: bytes, layers: Sequence[Layer]) -> bytes:
             str(made),
             op_types_to_quantize=list(_DYNAMIC_OPERATORS),
             per_channel=True,
-            reduce_range=not has_vnni(),
+            reduce_range=not has_int8_products(),
             weight_type=q.QuantType.QInt8,
             # A Gemm becomes a MatMul of this name on the way.
             nodes_to_exclude=[name for node in kept for name in (node, f"{node}_MatMul")],
         )
         return made.read_bytes()
-
-
-def has_vnni() -> bool:
-    """Whether the processor adds int8 products in 32 bits; older x86 ones saturate at 16, which
-    weights of 7 bits avoid."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return False
-    return any(flag in flags for flag in ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp"))
 
 
 def _reader(name: str, batches: Sequence[Array]) -> Any:
