@@ -5,7 +5,8 @@ holds what the finished ones left and the loop's state of the present one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, Final, Literal
@@ -20,6 +21,7 @@ from worker.engine.observer import EpochRecord
 from worker.engine.train.loop import FitOutcome
 from worker.engine.train.settings import FitOptions
 from worker.handlers.common import Job
+from worker.handlers.parts import PartObserver, plain_outcome, restored_outcome
 from worker.order import CHECKPOINTS
 
 _LEGS: Final = "legs"
@@ -117,37 +119,15 @@ class Campaign:
         if state is not None:
             options["resume_from"] = folder / "resumed.ckpt"
             save(folder / "resumed.ckpt", state)
-        options["observer"] = _LegObserver(self, leg, finished)
+        left = len(self.legs) - len(finished)
+        options["observer"] = PartObserver(
+            self.job.observer,
+            _steps(finished),
+            lambda total: total * left,
+            partial(self.write, tuple(finished)),
+            leg.title,
+        )
         return options
-
-
-class _LegObserver:
-    """Tells of a leg as of a part of the job."""
-
-    def __init__(self, campaign: Campaign, leg: Leg, finished: Sequence[Finished]) -> None:
-        self._campaign, self._leg, self._finished = campaign, leg, tuple(finished)
-        self._observer = campaign.job.observer
-
-    def on_phase(self, phase: str) -> None:
-        self._observer.on_phase(self._leg.title if phase == "training" else phase)
-
-    def on_step(self, step: int, total: int, metrics: Mapping[str, float]) -> None:
-        done = _steps(self._finished)
-        to_come = total * (len(self._campaign.legs) - len(self._finished))
-        self._observer.on_step(done + step, done + to_come, metrics)
-
-    def on_epoch(self, record: EpochRecord) -> None:
-        self._observer.on_epoch(record)
-
-    def on_checkpoint(self, path: Path, step: int) -> None:
-        whole = self._campaign.write(self._finished, load(path), step)
-        self._observer.on_checkpoint(whole, _steps(self._finished) + step)
-
-    def on_warning(self, message: str) -> None:
-        self._observer.on_warning(message)
-
-    def should_stop(self) -> bool:
-        return self._observer.should_stop()
 
 
 def students(finished: Sequence[Finished]) -> list[Finished]:
@@ -204,13 +184,12 @@ def _steps(finished: Sequence[Finished]) -> int:
 
 def _plain(finished: Finished) -> dict[str, Any]:
     return {
-        "outcome": asdict(finished.outcome),
+        "outcome": plain_outcome(finished.outcome),
         "test_accuracy": finished.test_accuracy,
         "weights": None if finished.weights is None else dict(finished.weights),
     }
 
 
 def _restored(leg: Leg, plain: Mapping[str, Any]) -> Finished:
-    outcome = dict(plain["outcome"])
-    outcome["history"] = tuple(EpochRecord(**record) for record in outcome["history"])
-    return Finished(leg, FitOutcome(**outcome), plain["test_accuracy"], plain["weights"])
+    outcome = restored_outcome(plain["outcome"])
+    return Finished(leg, outcome, plain["test_accuracy"], plain["weights"])

@@ -42,6 +42,7 @@ def prune(job: Job, spec: PruneSpec) -> Outcome:
     run = PruneRun(job, spec, data, original)
     source = job.input(spec.model)
     before = model_facts(original, job.folder / source.folder, source.id, source.name)
+    run.check()
     search = None if spec.targets is None else Search(run, spec.targets, before)
     swept = sweep(run) if spec.is_sweep else None
     if search is not None:

@@ -4,11 +4,11 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, assert_never
+from typing import Any, Final
 
 from torch import Tensor, nn
 
-from service.contract.prune import PruneSpec, StructuredMethod
+from service.contract.prune import PruneSpec
 from service.contract.prune_result import StageName, StepResult
 from service.contract.training import TrainingSpec
 from worker.engine.data.split import Data
@@ -16,20 +16,24 @@ from worker.engine.measure.size import nonzero_parameters
 from worker.engine.models.config import ModelConfig
 from worker.engine.models.folder import LoadedModel
 from worker.engine.prune.adaptive import Sensitivity
+from worker.engine.prune.allocate import NOTHING_BEFORE
 from worker.engine.prune.cuts import Cut
 from worker.engine.prune.masks import Masks, sparsity_of
-from worker.engine.prune.pruner import Pruned, Pruner, make_pruner
+from worker.engine.prune.pruner import Pruned, Pruner, StructuredPruner, make_pruner
 from worker.engine.prune.recalibrate import recalibrate
 from worker.engine.prune.recipe import Recipe
 from worker.engine.prune.regularise import regularised
 from worker.engine.prune.repair import Mentor, finetune
-from worker.engine.prune.schedule import levels, step_ratio
+from worker.engine.prune.schedule import levels
 from worker.engine.prune.structured import trace
 from worker.engine.train.loop import FitOutcome
 from worker.handlers.common import Job
+from worker.handlers.fits import Fits
+from worker.handlers.prune_recipe import recipe_of
 from worker.handlers.prune_sensitivity import known_sensitivity
 
 Weights = Mapping[str, Tensor]
+_MOST_NAMES: Final = 8
 
 
 @dataclass(frozen=True)
@@ -63,11 +67,43 @@ class PruneRun:
     warnings: list[str] = field(default_factory=list)
 
     @cached_property
+    def fits(self) -> Fits:
+        """The trainings of the job, those of an earlier attempt too."""
+        return Fits(self.job, self._epochs())
+
+    @cached_property
     def pruner(self) -> Pruner:
         """Prunes what there is to start from; tracing and scanning happen here."""
         start = self._sparsified() if self.spec.sparsify is not None else self.original.module
         self.job.observer.on_phase("tracing")
-        return self._pruner_of(start, None, known_sensitivity(self.job))
+        made = self._pruner_of(start, measured=known_sensitivity(self.job))
+        if isinstance(made, StructuredPruner) and made.traced.left_out:
+            self.warnings.append(_left_whole(made.traced.left_out))
+        return made
+
+    def check(self) -> None:
+        """Raise `NotPrunable` for an amount that cannot be, before anything is trained."""
+        if self.spec.targets is not None:
+            return  # the search asks for none that cannot be
+        pruner = self.pruner if self.spec.sparsify is None else self._rough_pruner()
+        for amount in self.spec.amounts:
+            pruner.estimate(amount)
+
+    def _rough_pruner(self) -> Pruner:
+        """Cuts as many channels as the job will, though not the same ones."""
+        recipe = recipe_of(self.spec)
+        if recipe.allocation == "adaptive":
+            recipe = replace(recipe, allocation="uniform")
+        return self._pruner_of(self.original.module, recipe=replace(recipe, importance="magnitude"))
+
+    def _epochs(self) -> int | None:
+        """Of all trainings of the job; None where a search decides on them."""
+        spec = self.spec
+        if spec.finetune is None or spec.targets is not None:
+            return None
+        between = spec.schedule.epochs_per_step * (len(self.amounts(spec.amounts[0])) - 1)
+        before = 0 if spec.sparsify is None else spec.sparsify.epochs
+        return before + len(spec.amounts) * (between + spec.finetune.epochs)
 
     def _sparsified(self) -> nn.Module:
         """A copy of the original, its weak channels made weaker by training."""
@@ -78,7 +114,8 @@ class PruneRun:
         method = self.spec.method
         groups = trace(module, self.data.input_size, tuple(method.ignored_layers)).groups
         with regularised(module, groups, kind=penalty.name, strength=penalty.strength):
-            self._fit(Pruned(module), {"epochs": penalty.epochs, "warmup_epochs": 0}, False)
+            short = {"epochs": penalty.epochs, "warmup_epochs": 0}
+            self._fit("sparsify", Pruned(module), short)
         return module.to("cpu")
 
     @property
@@ -92,23 +129,27 @@ class PruneRun:
         initial = plan.initial_sparsity if plan.name != "one_shot" else 0.0
         return levels(plan.name, final, initial=initial, steps=plan.steps)
 
-    def make(self, final: float, *, is_only: bool = True) -> Candidate:
-        """Cut, repair and train, step by step. Only the last training of a job's only candidate
-        is checkpointed and resumed: what comes before it is done again, with the same result."""
+    def make(self, final: float) -> Candidate:
+        """Cut, repair and train, step by step. Trainings that an earlier attempt finished are not
+        done again; what lies between them is, with the same result."""
         steps: list[StepResult] = []
         outcomes: list[FitOutcome] = []
         cuts: list[tuple[Cut, ...]] = []
-        module, masks, before = self.original.module, None, 0.0
+        pruner, masks = self.pruner, None
+        module = pruner.module
         asked = self.amounts(final)
         for number, level in enumerate(asked, start=1):
-            pruner = self.pruner if number == 1 else self._pruner_of(module, masks)
+            if number > 1:
+                pruner = self._pruner_of(module, held=masks, before=self.pruner.sizes)
             self.job.observer.on_phase("pruning" if len(asked) == 1 else f"pruning, step {number}")
-            is_structured = isinstance(self.spec.method, StructuredMethod)
-            pruned = pruner.prune(step_ratio(before, level) if is_structured else level)
+            progress = level / final if final else 1.0
+            if len(asked) == 1 or pruner.can(level, progress):
+                pruned = pruner.prune(level, progress)
+            else:  # a step of less than one more channel
+                pruned = Pruned(copy.deepcopy(pruner.module).to("cpu").eval())
             stages = self._repair(pruned)
-            is_last = number == len(asked)
-            outcomes += self._train(pruned, is_last, is_last and is_only)
-            module, masks, before = pruned.module, pruned.masks, level
+            outcomes += self._train(pruned, is_last=number == len(asked))
+            module, masks = pruned.module, pruned.masks
             cuts += [pruned.cuts] if pruned.cuts else []
             steps.append(self._step(number, level, pruned))
         return Candidate(
@@ -142,7 +183,8 @@ class PruneRun:
         """A short repair, to judge a candidate by: recalibrated, trained for a few epochs."""
         self._repair(pruned)
         if self.spec.finetune is not None and epochs:
-            self._fit(pruned, {"epochs": epochs, "scheduler": "constant", "milestones": ()}, False)
+            short = {"epochs": epochs, "scheduler": "constant", "milestones": ()}
+            self._fit("recovery", pruned, short)
         return pruned.module
 
     def _repair(self, pruned: Pruned) -> dict[StageName, Weights]:
@@ -161,30 +203,32 @@ class PruneRun:
                 stages["recalibrated"] = _snapshot(pruned.module)
         return stages
 
-    def _train(self, pruned: Pruned, is_last: bool, is_kept: bool) -> list[FitOutcome]:
+    def _train(self, pruned: Pruned, *, is_last: bool) -> list[FitOutcome]:
         if self.spec.finetune is None:
             return []
         if is_last:
-            return [self._fit(pruned, {}, is_kept)]
+            return [self._fit("finetune", pruned, {})]
         short = {"epochs": self.spec.schedule.epochs_per_step, "warmup_epochs": 0}
-        return [self._fit(pruned, short, False)]
+        return [self._fit("step", pruned, short)]
 
-    def _fit(self, pruned: Pruned, changed: Mapping[str, Any], is_kept: bool) -> FitOutcome:
+    def _fit(self, purpose: str, pruned: Pruned, changed: Mapping[str, Any]) -> FitOutcome:
         tuning = self.spec.finetune
         assert tuning is not None
         training = TrainingSpec.model_validate(
             {name: getattr(tuning, name) for name in TrainingSpec.model_fields} | dict(changed)
         )
-        options = self.job.fit_options(training)
-        if not is_kept:
-            options["checkpoint_dir"] = options["resume_from"] = None
         mentor = None
         if tuning.teacher == "original":
             # A copy: a teacher is frozen where it stands.
             before = copy.deepcopy(self.original.module)
             mentor = Mentor(before, tuning.temperature, tuning.alpha)
         mean, std = self.config.mean, self.config.std
-        outcome = finetune(pruned, mentor, self.data, mean=mean, std=std, **options)
+        outcome = self.fits.run(
+            pruned.module,
+            {"purpose": purpose, "training": training.model_dump(mode="json")},
+            self.job.fit_options(training),
+            lambda own: finetune(pruned, mentor, self.data, mean=mean, std=std, **own),
+        )
         self.warnings.extend(outcome.warnings)
         return outcome
 
@@ -200,49 +244,23 @@ class PruneRun:
     def _pruner_of(
         self,
         module: nn.Module,
-        held: Masks | None,
+        *,
+        recipe: Recipe | None = None,
+        held: Masks | None = None,
         measured: tuple[Sensitivity, ...] | None = None,
+        before: Mapping[str, int] = NOTHING_BEFORE,
     ) -> Pruner:
         return make_pruner(
             module.to("cpu"),
-            recipe_of(self.spec),
+            recipe or recipe_of(self.spec),
             self.data,
             mean=self.config.mean,
             std=self.config.std,
             device=self.job.device,
             held=held,
             measured=measured,
+            before=before,
         )
-
-
-def recipe_of(spec: PruneSpec) -> Recipe:
-    """A spec in the engine's words."""
-    method = spec.method
-    base = Recipe(
-        method=method.name,
-        allocation=spec.allocation,
-        ignored_layers=tuple(method.ignored_layers),
-        seed=spec.seed,
-    )
-    match method.name:
-        case "structured":
-            return replace(
-                base,
-                importance=method.importance,
-                layer_ratios=dict(method.layer_ratios),
-                max_pruning_ratio=method.max_pruning_ratio,
-                round_to=method.round_to,
-                # A search asks for amounts that nobody named: small layers must not end it.
-                keep_one=spec.targets is not None,
-            )
-        case "unstructured":
-            return replace(base, importance=method.importance)
-        case "n_m":
-            return replace(base, n=method.n, m=method.m)
-        case "structured_mask":
-            return base
-        case _:
-            assert_never(method)
 
 
 def with_weights(module: nn.Module, weights: Weights) -> nn.Module:
@@ -250,6 +268,14 @@ def with_weights(module: nn.Module, weights: Weights) -> nn.Module:
     other = copy.deepcopy(module).to("cpu")
     other.load_state_dict(weights)
     return other.eval()
+
+
+def _left_whole(layers: Sequence[str]) -> str:
+    told = ", ".join(layers[:_MOST_NAMES])
+    more = len(layers) - _MOST_NAMES
+    return f"left whole, since not all that reads their channels can be followed: {told}" + (
+        f" and {more} more" if more > 0 else ""
+    )
 
 
 def _snapshot(module: nn.Module) -> Weights:

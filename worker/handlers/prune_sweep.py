@@ -64,7 +64,7 @@ class Sweep:
 def sweep(run: PruneRun) -> Sweep:
     """Make every candidate. Kept is the largest amount that loses at most a point of validation
     accuracy, or else the most accurate one."""
-    candidates = [run.make(amount, is_only=False) for amount in run.spec.amounts]
+    candidates = [run.make(amount) for amount in run.spec.amounts]
     least = run.accuracy(run.original.module) - _SPARED_POINTS / 100
 
     def worth(index: int) -> tuple[bool, float]:

@@ -37,11 +37,11 @@ class Search:
         """
         least = self._least()
         if self.targets.max_accuracy_drop_points is None:
-            return self.run.make(self.amounts[least], is_only=False)
+            return self.run.make(self.amounts[least])
         found = last_where(self._recovers, self.amounts[least:])
         index = least + (found or 0)
         while True:
-            made = self.run.make(self.amounts[index], is_only=False)
+            made = self.run.make(self.amounts[index])
             drop = self.drop(made.steps[-1].validation_accuracy)
             if drop <= self.targets.max_accuracy_drop_points:
                 return made

@@ -94,30 +94,6 @@ def test_masks_leave_the_shape_and_make_a_sparse_file(make_job: MakeJob) -> None
     assert torch.equal(outputs(folder), dense)
 
 
-@pytest.mark.parametrize("name", ["linear", "cubic"])
-def test_a_schedule_trains_between_steps_and_keeps_to_its_shares(
-    make_job: MakeJob, name: str
-) -> None:
-    schedule = {"name": name, "initial_sparsity": 0.2, "steps": 3}
-    method = {"name": "unstructured", "sparsity": 0.8}
-    job = make_job(Recorder(), **PRUNE, method=method, schedule=schedule, finetune={"epochs": 1})
-    result = pruned(job)
-    wanted = {"linear": [0.4, 0.6, 0.8], "cubic": [0.8 - 0.6 * 8 / 27, 0.8 - 0.6 / 27, 0.8]}[name]
-    assert [step.asked for step in result.steps] == pytest.approx(wanted)
-    assert [step.sparsity for step in result.steps] == pytest.approx(wanted, abs=1e-3)
-
-
-def test_channels_go_step_by_step_too(make_job: MakeJob) -> None:
-    schedule = {"name": "linear", "steps": 2}
-    job = with_resnet(make_job(Recorder(), **PRUNE, schedule=schedule, finetune={"epochs": 1}))
-    result = pruned(job)
-    # A quarter of 16 first, then a third of 12.
-    assert result.layers[0].channels_after == 8
-    config = json.loads((job.folder / "model" / "config.json").read_text())
-    assert len(config["compression"]) == 2
-    assert outputs(job.folder / "model").shape == (2, 3)
-
-
 @pytest.mark.parametrize(
     "method",
     [

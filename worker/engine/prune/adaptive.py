@@ -85,8 +85,14 @@ def plan(
     """The plan of least damage with at most `macs`, or as near to it as the limits of `amount`
     allow. Raises `NotPrunable` for none to cut."""
 
+    # Curves are of what is there now, limits of what was there before earlier cuts.
+    left = [g.size / amount.before.get(g.name, g.size) for g in traced.groups]
+
     def at(price: float) -> tuple[Tensor, ...]:
-        ratios = [_cheapest(curve, price, amount.max_pruning_ratio) for curve in curves]
+        ratios = [
+            1 - share * (1 - _cheapest(curve, price, 1 - (1 - amount.max_pruning_ratio) / share))
+            for curve, share in zip(curves, left, strict=True)
+        ]
         return uniform(
             traced.groups,
             scores,
@@ -94,6 +100,7 @@ def plan(
             max_pruning_ratio=amount.max_pruning_ratio,
             round_to=amount.round_to,
             keep_one=amount.keep_one,
+            before=amount.before,
         )
 
     # Damage is in nats, MACs are counted as a share of the whole: prices span many magnitudes.
@@ -114,6 +121,6 @@ def _cheapest(curve: Sensitivity, price: float, most: float) -> float:
     costs = [
         (max(loss - curve.losses[0], 0.0) + price * count / whole, -ratio)
         for ratio, loss, count in zip(curve.ratios, curve.losses, curve.macs, strict=True)
-        if ratio <= most
+        if ratio <= max(most, 0.0)
     ]
     return -min(costs)[1]

@@ -3,12 +3,16 @@
 import math
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from types import MappingProxyType
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from worker.engine.errors import NotPrunable
 from worker.engine.prune.graph import Group
+
+NOTHING_BEFORE: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 def uniform(
@@ -19,22 +23,26 @@ def uniform(
     max_pruning_ratio: float,
     round_to: int = 1,
     keep_one: bool = False,
+    before: Mapping[str, int] = NOTHING_BEFORE,
 ) -> tuple[Tensor, ...]:
     """Every group loses its own ratio of its units, the least important first.
 
     Gives the kept units of each group, ascending. `round_to` rounds what is kept to a multiple,
     upwards, in channels. A group that would keep nothing keeps one unit with `keep_one`; without
-    it that raises `NotPrunable` naming the layer.
+    it that raises `NotPrunable` naming the layer. `before` has the units that groups, by name, had
+    before earlier cuts: ratios and `max_pruning_ratio` are shares of those.
     """
     kept = []
     for group, scores_U, ratio in zip(groups, scores, ratios, strict=True):
-        wanted = max(_kept_count(group.size, min(ratio, max_pruning_ratio)), int(keep_one))
+        size = before.get(group.name, group.size)
+        least = max(_least_count(size, max_pruning_ratio), int(keep_one))
+        wanted = max(_kept_count(size, ratio), least)
         if not wanted:
             raise NotPrunable(
-                f"a ratio of {ratio:g} leaves nothing of the {group.size} "
+                f"a ratio of {ratio:g} leaves nothing of the {size} "
                 f"{'heads' if group.is_attention else 'channels'} of {group.name}"
             )
-        kept.append(_best(scores_U, _rounded(group, wanted, round_to)))
+        kept.append(_best(scores_U, _rounded(group, min(wanted, group.size), round_to)))
     return tuple(kept)
 
 
@@ -45,15 +53,23 @@ def ranked(
     *,
     max_pruning_ratio: float,
     round_to: int = 1,
+    before: Mapping[str, int] = NOTHING_BEFORE,
 ) -> tuple[Tensor, ...]:
     """One ranking over all groups: together they lose `ratio` of their units.
 
-    A group keeps at least 1 − `max_pruning_ratio` of its units, and one.
+    A group keeps at least 1 − `max_pruning_ratio` of its units, and one. `before` is as in
+    `uniform`.
     """
-    least = [max(1, _kept_count(group.size, max_pruning_ratio)) for group in groups]
+    sizes = {group.name: group.size for group in groups} | dict(before)
+    least = [
+        min(group.size, max(1, _least_count(sizes[group.name], max_pruning_ratio)))
+        for group in groups
+    ]
     protected = [_protect(scores_U, count) for scores_U, count in zip(scores, least, strict=True)]
     everything = torch.cat(protected)
-    wanted = max(_kept_count(len(everything), ratio), sum(least))
+    # A group that earlier cuts left one unit is none any more, and keeps that one.
+    alone = len(sizes) - len(groups)
+    wanted = max(_kept_count(sum(sizes.values()), ratio) - alone, sum(least))
     flags = torch.zeros(len(everything), dtype=torch.bool)
     flags[everything.argsort(descending=True, stable=True)[:wanted]] = True
     counts = [int(part.sum()) for part in torch.split(flags, [group.size for group in groups])]
@@ -70,7 +86,9 @@ def ratios_by_name(
     of its layers, else `ratio`. Raises `NotPrunable` for a name that matches no group."""
     for pattern in named:
         if not any(matches(pattern, group) for group in groups):
-            raise NotPrunable(f"no layer {pattern!r} can be pruned")
+            raise NotPrunable(
+                f"no layer {pattern!r} can be pruned", hint="Mend `layer_ratios`: see `dry_run`."
+            )
     return tuple(
         next((own for pattern, own in named.items() if matches(pattern, group)), ratio)
         for group in groups
@@ -85,6 +103,10 @@ def matches(pattern: str, group: Group) -> bool:
 def _kept_count(size: int, ratio: float) -> int:
     # 1e-9: 10 · (1 − 0.7) is 3.0000000000000004, 10 · (1 − 0.9) is 0.9999999999999998.
     return math.floor(size * (1 - ratio) + 1e-9)
+
+
+def _least_count(size: int, most: float) -> int:
+    return math.ceil(size * (1 - most) - 1e-9)
 
 
 def _rounded(group: Group, count: int, round_to: int) -> int:

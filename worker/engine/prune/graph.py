@@ -65,32 +65,64 @@ class Group:
         return tuple(dict.fromkeys((self.name, *owners)))
 
 
-def dependencies(module: nn.Module, example: Tensor, ignored: frozenset[str]) -> tuple[Group, ...]:
+@dataclass(frozen=True)
+class Dependencies:
+    """What can be tried, and the layers whose channels could not be followed to their ends."""
+
+    groups: tuple[Group, ...]
+    abandoned: tuple[str, ...]
+
+
+def dependencies(module: nn.Module, example: Tensor, ignored: frozenset[str]) -> Dependencies:
     """The groups of `module`, in the order of its layers, none with a layer named in `ignored`.
 
-    `module` is changed (gradients are switched on): pass a copy. The classifier is in no group.
+    `module` is changed (gradients are switched on): pass a copy. The classifier is in no group,
+    and is not abandoned.
     """
     attention = find_attention(module)
     inner = {name for block in attention for name in block.inner}
     traced = coupling(module, example)
     names = {layer: name for name, layer in module.named_modules()}
-    groups = []
+    groups, abandoned = [], []
     for walk in coupled(traced):
-        group = _group(traced.graph, walk, names, inner)
+        if _must_stay(traced.graph, walk, names, inner):
+            continue
+        group = _group(traced.graph, walk, names)
         if group is not None:
             groups.append(group)
+        else:
+            abandoned.append(names[walk.found[0].node.module])
     groups += [_heads(module, block) for block in attention]
     order = {name: number for number, name in enumerate(names.values())}
     named = [replace(g, name=min(g.layers, key=lambda name: order[name])) for g in groups]
-    return tuple(
-        group
-        for group in sorted(named, key=lambda group: order[group.name])
-        if group.size > 1 and not ignored.intersection(group.layers)
+    return Dependencies(
+        tuple(
+            group
+            for group in sorted(named, key=lambda group: order[group.name])
+            if group.size > 1 and not ignored.intersection(group.layers)
+        ),
+        tuple(name for name in sorted(abandoned, key=order.__getitem__) if name not in ignored),
     )
 
 
-def _group(graph: Any, walk: Walk, names: dict[Any, str], inner: set[str]) -> Group | None:
-    """None for channels that must stay: outputs, and what is not understood."""
+def _must_stay(graph: Any, walk: Walk, names: dict[Any, str], inner: set[str]) -> bool:
+    """Whether channels are the network's outputs, an attention's, whose heads are a group of their
+    own, or a single one."""
+    if walk.understood and len(walk.found[0].indices) < 2:
+        return True
+    for item in walk.found:
+        node, layer = item.node, item.node.module
+        is_output = graph.is_out_channel_pruning_fn(item.handler)
+        name = _name(graph, layer, names)
+        if node.type == _OPS.OUTPUT or (not node.outputs and is_output and name is not None):
+            return True
+        if f"{name}:{'out' if is_output else 'in'}" in inner:
+            return True
+    return False
+
+
+def _group(graph: Any, walk: Walk, names: dict[Any, str]) -> Group | None:
+    """None for channels that are not understood."""
     if not walk.understood:
         return None
     root = walk.found[0].node.module
@@ -99,14 +131,12 @@ def _group(graph: Any, walk: Walk, names: dict[Any, str], inner: set[str]) -> Gr
     for item in walk.found:
         node, layer = item.node, item.node.module
         is_output = graph.is_out_channel_pruning_fn(item.handler)
-        known = graph._param_to_name if isinstance(layer, nn.Parameter) else names
-        name = known.get(layer)
-        ends = not node.outputs and is_output
-        if node.type in (_OPS.OUTPUT, _OPS.MHA, _OPS.LSTM) or (ends and name is not None):
+        name = _name(graph, layer, names)
+        if node.type in (_OPS.MHA, _OPS.LSTM):
             return None
         if name is None:
-            continue  # an operation without weights
-        if (f"{name}:{'out' if is_output else 'in'}") in inner or None in item.roots:
+            continue
+        if None in item.roots:
             return None
         blocks = lcm(blocks, _blocks(layer, node.type))
         exact = exact and node.type not in (_OPS.LN, _OPS.GN)
@@ -116,6 +146,13 @@ def _group(graph: Any, walk: Walk, names: dict[Any, str], inner: set[str]) -> Gr
     if not members or units is None:
         return None
     return Group(names[root], units, tuple(members), exact)
+
+
+def _name(graph: Any, layer: Any, names: dict[Any, str]) -> str | None:
+    """Of a layer or parameter; an operation without weights has none."""
+    known = graph._param_to_name if isinstance(layer, nn.Parameter) else names
+    name: str | None = known.get(layer)
+    return name
 
 
 def _units(channels: int, blocks: int, pairs: Iterable[tuple[int, int]]) -> Tensor | None:

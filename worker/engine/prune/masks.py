@@ -31,7 +31,10 @@ def maskable(module: nn.Module, ignored_layers: Sequence[str] = ()) -> tuple[str
     }
     for pattern in ignored_layers:
         if not any(_within(name, pattern) for name in layers):
-            raise NotPrunable(f"there is no layer {pattern!r} to ignore")
+            raise NotPrunable(
+                f"there is no layer {pattern!r} to ignore",
+                hint="Mend `ignored_layers`: convolutions and linear layers of the model.",
+            )
     names = tuple(
         f"{name}.weight" if name else "weight"
         for name in layers
@@ -84,7 +87,10 @@ def n_m_masks(module: nn.Module, names: Sequence[str], n: int, m: int) -> dict[s
         mask_GM = torch.zeros_like(groups_GM, dtype=torch.bool).scatter_(1, best_GN, True)
         masks[name] = mask_GM.reshape(rows.shape).movedim(-1, 1).contiguous()
     if not masks:
-        raise NotPrunable(f"no layer has a multiple of {m} inputs for {n}:{m} sparsity")
+        raise NotPrunable(
+            f"no layer has a multiple of {m} inputs for {n}:{m} sparsity, nor has {names[0]}",
+            hint="Choose an `m` that divides the inputs of a layer.",
+        )
     return masks
 
 

@@ -1,8 +1,8 @@
 """One interface to everything that prunes: an amount goes in, a pruned copy comes out."""
 
 import copy
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol, assert_never
 
 import torch
@@ -13,6 +13,7 @@ from worker.engine.errors import NotPrunable
 from worker.engine.measure.macs import macs
 from worker.engine.measure.size import parameters
 from worker.engine.prune import adaptive, masks
+from worker.engine.prune.allocate import NOTHING_BEFORE
 from worker.engine.prune.cuts import Cut, apply_cuts
 from worker.engine.prune.importance import NEEDS_GRADIENTS, importance, mean_gradients
 from worker.engine.prune.masks import Masks
@@ -41,13 +42,22 @@ class Estimate:
 class Pruner(Protocol):
     """Prunes one network by any amount, always from the network as it was given."""
 
-    def prune(self, amount: float) -> Pruned:
-        """A pruned copy. Raises `NotPrunable` naming a layer."""
+    @property
+    def module(self) -> nn.Module:
+        """That network."""
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """The units of each group, by name; none where weights go one by one."""
+
+    def prune(self, amount: float, progress: float = 1.0) -> Pruned:
+        """A pruned copy. `progress` is the share of a schedule's way that is gone: ratios of
+        single layers are times it. Raises `NotPrunable` naming a layer."""
 
     def estimate(self, amount: float) -> Estimate:
-        """The same without weights: what would be left."""
+        """The same without weights: what would be left. Raises as `prune` does."""
 
-    def can(self, amount: float) -> bool:
+    def can(self, amount: float, progress: float = 1.0) -> bool:
         """Whether `amount` removes something, and leaves something of every layer."""
 
 
@@ -61,9 +71,11 @@ def make_pruner(
     device: torch.device,
     held: Masks | None = None,
     measured: tuple[adaptive.Sensitivity, ...] | None = None,
+    before: Mapping[str, int] = NOTHING_BEFORE,
 ) -> Pruner:
     """The pruner of a recipe. `held` are masks whose zeros stay zeros, `measured` a scan of this
-    module from before.
+    module from before. `before` are the units of groups, by name, that amounts are shares of,
+    where earlier cuts have taken some.
 
     Looks at training examples for criteria of gradients, and at validation examples for adaptive
     allocation, which takes a forward pass of the split for every group and ratio.
@@ -71,7 +83,8 @@ def make_pruner(
     input_size = data.input_size
     match recipe.method:
         case "structured":
-            return _structured(module, recipe, data, mean, std, device, measured)
+            made = _structured(module, recipe, data, mean, std, device, measured)
+            return replace(made, before=before)
         case "unstructured" | "n_m" | "structured_mask":
             names = masks.maskable(module, recipe.ignored_layers)
             return MaskPruner(module, recipe, names, input_size, held)
@@ -88,24 +101,30 @@ class StructuredPruner:
     traced: Traced
     scores: tuple[Tensor, ...]
     sensitivity: tuple[adaptive.Sensitivity, ...] | None = None
+    before: Mapping[str, int] = field(default_factory=lambda: NOTHING_BEFORE)
 
-    def plan(self, amount: float) -> Plan:
+    @property
+    def sizes(self) -> dict[str, int]:
+        return {group.name: group.size for group in self.traced.groups}
+
+    def plan(self, amount: float, progress: float = 1.0) -> Plan:
         """What would be cut."""
-        wanted = self.recipe.amount(amount)
+        wanted = self.recipe.amount(amount, progress, self.before)
         if self.sensitivity is None:
             return self.traced.plan(choose(self.traced, self.scores, wanted))
         uniform = self.traced.plan(choose(self.traced, self.scores, wanted))
         return adaptive.plan(self.traced, self.scores, self.sensitivity, wanted, uniform.macs)
 
-    def prune(self, amount: float) -> Pruned:
-        cuts = self.plan(amount).cuts
+    def prune(self, amount: float, progress: float = 1.0) -> Pruned:
+        cuts = self.plan(amount, progress).cuts
         cut = copy.deepcopy(self.module).to("cpu").eval()
         apply_cuts(cut, cuts)
         return Pruned(cut, cuts)
 
-    def can(self, amount: float) -> bool:
+    def can(self, amount: float, progress: float = 1.0) -> bool:
+        wanted = self.recipe.amount(amount, progress, self.before)
         try:
-            kept = choose(self.traced, self.scores, self.recipe.amount(amount))
+            kept = choose(self.traced, self.scores, wanted)
         except NotPrunable:
             return False
         return any(len(k) < g.size for g, k in zip(self.traced.groups, kept, strict=True))
@@ -125,8 +144,22 @@ class MaskPruner:
     input_size: tuple[int, ...]
     held: Masks | None = None
 
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        return NOTHING_BEFORE
+
     def plan(self, amount: float) -> Masks:
-        """What would stay."""
+        """What would stay. Raises `NotPrunable` where that is all."""
+        made = self._masks(amount)
+        if all(bool(mask.all()) for mask in made.values()):
+            raise NotPrunable(
+                f"nothing would be pruned: {amount:g} is less than one weight of {self.names[0]}, "
+                "and of every other layer",
+                hint="Ask for a larger share.",
+            )
+        return made
+
+    def _masks(self, amount: float) -> Masks:
         recipe, names = self.recipe, self.names
         match recipe.method:
             case "n_m":
@@ -147,13 +180,13 @@ class MaskPruner:
             case _:
                 assert_never(recipe.method)
 
-    def prune(self, amount: float) -> Pruned:
+    def prune(self, amount: float, progress: float = 1.0) -> Pruned:
         made = self.plan(amount)
         sparse = copy.deepcopy(self.module).to("cpu").eval()
         masks.apply_masks(sparse, made)
         return Pruned(sparse, masks=made)
 
-    def can(self, amount: float) -> bool:
+    def can(self, amount: float, progress: float = 1.0) -> bool:
         return 0 < amount < 1
 
     def estimate(self, amount: float) -> Estimate:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from worker.engine.prune.allocate import NOTHING_BEFORE
 from worker.engine.prune.importance import CRITERIA
 from worker.engine.prune.structured import Amount
 
@@ -38,13 +39,22 @@ class Recipe:
     m: int = 4
     seed: int = 0
 
-    def amount(self, ratio: float) -> Amount:
-        """A structured amount; adaptive allocation starts from a uniform one."""
+    def amount(
+        self,
+        ratio: float,
+        progress: float = 1.0,
+        before: Mapping[str, int] = NOTHING_BEFORE,
+    ) -> Amount:
+        """A structured amount; adaptive allocation starts from a uniform one.
+
+        Ratios of single layers are times `progress`, the share of a schedule's way that is gone.
+        """
         return Amount(
             ratio,
             allocation="global" if self.allocation == "global" else "uniform",
-            layer_ratios=self.layer_ratios,
+            layer_ratios={name: own * progress for name, own in self.layer_ratios.items()},
             max_pruning_ratio=self.max_pruning_ratio,
             round_to=self.round_to,
             keep_one=self.keep_one,
+            before=before,
         )

@@ -27,8 +27,3 @@ def levels(
             return tuple(final + (initial - final) * share for share in left)
         case _:
             assert_never(name)
-
-
-def step_ratio(before: float, after: float) -> float:
-    """What to take of what is left, so that `after` of the whole is gone where `before` was."""
-    return 1 - (1 - after) / (1 - before)

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Literal, assert_never
@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from worker.engine.errors import NotPrunable
 from worker.engine.measure.macs import macs
 from worker.engine.measure.size import parameters
-from worker.engine.prune.allocate import ranked, ratios_by_name, uniform
+from worker.engine.prune.allocate import NOTHING_BEFORE, ranked, ratios_by_name, uniform
 from worker.engine.prune.cuts import Cut, apply_cuts
-from worker.engine.prune.graph import Group, dependencies
+from worker.engine.prune.graph import Dependencies, Group, dependencies
 from worker.engine.prune.layers import LayerFacts, layer_facts
 from worker.engine.prune.removal import cuts_for
 from worker.engine.prune.safe import safe_groups
@@ -48,7 +48,8 @@ class Plan:
 class Traced:
     """A network's groups, and a copy of it without weights on which cuts are tried.
 
-    `left_out` names groups that cannot be cut: their layers count on their own width.
+    `left_out` names groups that cannot be cut: their layers count on their own width, or what
+    reads their channels cannot be followed.
     """
 
     shadow: nn.Module
@@ -85,7 +86,8 @@ class Traced:
             first = self.groups[0]
             raise NotPrunable(
                 f"nothing would be pruned: {first.name} keeps all of its {first.size} units, "
-                "and so does every other layer"
+                "and so does every other layer",
+                hint="Ask for a larger ratio, or a smaller `round_to`.",
             )
         cut = copy.deepcopy(self.shadow)
         apply_cuts(cut, cuts)
@@ -103,7 +105,8 @@ class Amount:
 
     `layer_ratios` are for layers by name or glob, in `uniform` only. `round_to` makes widths
     multiples of it. No group loses more than `max_pruning_ratio`; whether it may lose all, or
-    `keep_one` holds instead, is said here for `uniform`.
+    `keep_one` holds instead, is said here for `uniform`. All are shares of the units that groups,
+    by name, had `before` earlier cuts, where that is given.
     """
 
     ratio: float
@@ -112,6 +115,7 @@ class Amount:
     max_pruning_ratio: float = 1.0
     round_to: int = 1
     keep_one: bool = False
+    before: Mapping[str, int] = field(default_factory=lambda: NOTHING_BEFORE)
 
     def __post_init__(self) -> None:
         ratios = (self.ratio, *(self.layer_ratios or {}).values())
@@ -131,15 +135,18 @@ def trace(
     `module` stays as it is. Raises `NotPrunable` where nothing can be cut.
     """
     ignored = _ignored(module, ignored_layers)
-    shadow, groups = _shadow_and_groups(module, tuple(input_size), ignored)
+    shadow, found = _shadow_and_groups(module, tuple(input_size), ignored)
+    groups = found.groups
     safe = safe_groups(module, shadow, groups, tuple(input_size))
+    names = {group.name for group in safe}
+    unsafe = tuple(group.name for group in groups if group.name not in names)
     if not safe:
         raise NotPrunable(
-            "no layer can be pruned: "
-            + (f"{groups[0].name} counts on its width" if groups else "none has a free width")
+            f"no layer can be pruned: {_reason(unsafe, found.abandoned)}",
+            hint="Prune it with `unstructured`, or choose another architecture.",
         )
-    names = {group.name for group in safe}
-    left_out = tuple(group.name for group in groups if group.name not in names)
+    order = [name for name, _ in module.named_modules()]
+    left_out = tuple(sorted({*unsafe, *found.abandoned}, key=order.index))
     return Traced(shadow, tuple(input_size), safe, left_out)
 
 
@@ -154,6 +161,7 @@ def choose(traced: Traced, scores: Sequence[Tensor], amount: Amount) -> tuple[Te
                 max_pruning_ratio=amount.max_pruning_ratio,
                 round_to=amount.round_to,
                 keep_one=amount.keep_one,
+                before=amount.before,
             )
         case "global":
             return ranked(
@@ -162,9 +170,18 @@ def choose(traced: Traced, scores: Sequence[Tensor], amount: Amount) -> tuple[Te
                 amount.ratio,
                 max_pruning_ratio=amount.max_pruning_ratio,
                 round_to=amount.round_to,
+                before=amount.before,
             )
         case _:
             assert_never(amount.allocation)
+
+
+def _reason(unsafe: Sequence[str], abandoned: Sequence[str]) -> str:
+    if unsafe:
+        return f"{unsafe[0]} counts on its width"
+    if abandoned:
+        return f"not all that reads the channels of {abandoned[0]} can be followed"
+    return "none has a free width"
 
 
 def _macs(module: nn.Module, input_size: tuple[int, ...]) -> int:
@@ -182,7 +199,7 @@ def _shown(group: Group, kept: Tensor) -> GroupPlan:
 
 def _shadow_and_groups(
     module: nn.Module, input_size: tuple[int, ...], ignored: frozenset[str]
-) -> tuple[nn.Module, tuple[Group, ...]]:
+) -> tuple[nn.Module, Dependencies]:
     shadow = copy.deepcopy(module).to("meta").eval()
     try:
         example = torch.empty(1, *input_size, device="meta")
@@ -199,6 +216,9 @@ def _ignored(module: nn.Module, patterns: Sequence[str]) -> frozenset[str]:
     for pattern in patterns:
         roots = [name for name in names if fnmatchcase(name, pattern)]
         if not roots:
-            raise NotPrunable(f"there is no layer {pattern!r} to ignore")
+            raise NotPrunable(
+                f"there is no layer {pattern!r} to ignore",
+                hint="Mend `ignored_layers`: names and globs of the model's own layers.",
+            )
         ignored.update(n for n in names if any(n == r or n.startswith(f"{r}.") for r in roots))
     return frozenset(ignored)
