@@ -98,7 +98,8 @@ class Provenance(Contract):
     """Everything needed to ask for the same job again."""
 
     spec: JobSpec = Field(description="The spec with every default filled in, ready to POST.")
-    seed: int = Field(description="The seed used.")
+    seed: int = Field(description="The seed used; of several, that of the model that was kept.")
+    seeds: tuple[int, ...] = Field((), description="Every seed that was asked for.")
     data: DataFacts | None = Field(description="The data. Null for a plan.")
     environment: Environment | None = Field(description="Where it ran. Null for a plan.")
     lineage: tuple[LineageEntry, ...] = Field(description="The models involved.")

@@ -93,7 +93,8 @@ def _scores(found: BeforeAfter) -> Iterator[Row]:
     yield _row("Test accuracy", was.accuracy, now.accuracy, "percent", points)
     yield _only("Accuracy retention", found.accuracy_retention)
     yield _only("Same top prediction on the test split", found.agreement)
-    loss = Quantity(value=found.loss_change, format="number", unit="nats")
+    way = "lower" if found.loss_change < 0 else "higher"
+    loss = Quantity(value=abs(found.loss_change), format="number", unit=f"nats {way}")
     yield _row("Test loss", was.loss, now.loss, "number", loss, "nats")
     gap = 100 * (now.calibration_error - was.calibration_error)
     change = Quantity(value=gap, format="points", unit="points")
@@ -101,14 +102,11 @@ def _scores(found: BeforeAfter) -> Iterator[Row]:
 
 
 def _latency(one: ComparedLatency) -> Row:
-    ran = (
-        one.runtime
-        if one.baseline_runtime == one.runtime
-        else (f"{one.baseline_runtime} before, {one.runtime} after")
-    )
+    moved = one.baseline_runtime != one.runtime
+    ran = f"{one.baseline_runtime} → {one.runtime}" if moved else one.runtime
     speedup = Interval(value=one.speedup, low=one.low, high=one.high)
     return _row(
-        f"Median latency, batch {one.batch_size}, {ran}",
+        f"p50, batch {one.batch_size}, {ran}",
         one.baseline_p50_ms,
         one.compressed_p50_ms,
         "milliseconds",

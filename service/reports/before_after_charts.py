@@ -42,7 +42,7 @@ def _remaining(found: BeforeAfter) -> Chart:
         "mark": {"type": "rule", "color": vega.NEUTRAL, "strokeDash": [4, 3]},
         "encoding": {"x": {"field": "value", "type": "quantitative"}},
     }
-    told = ", ".join(f"{name} {show.percent(share)}" for name, share in shares)
+    told = "; ".join(f"{_flat(name)} {show.percent(share)}" for name, share in shares)
     return Chart(
         id="remaining",
         title="What is left of the baseline",
@@ -55,14 +55,21 @@ def _shares(found: BeforeAfter) -> list[tuple[str, float]]:
     """Compressed ÷ baseline of everything that compression is to make less."""
     shares = [("parameters", 1 / found.compression_ratio)]
     if found.nonzero_compression_ratio != found.compression_ratio:
-        shares.append(("non-zero parameters", 1 / found.nonzero_compression_ratio))
+        shares.append(("non-zero\nparameters", 1 / found.nonzero_compression_ratio))
     if found.macs_ratio is not None:
         shares.append(("MACs", 1 / found.macs_ratio))
     shares.append(("bytes on disk", found.size_ratio))
-    shares += [(f"time, {_setting(one)}", 1 / one.speedup) for one in found.latencies]
+    for one in found.latencies:
+        name = f"time,\nbatch {one.batch_size}"
+        if name not in dict(shares):  # the first is in the runtime of both, where there are two
+            shares.append((name, 1 / one.speedup))
     if found.memory_ratio is not None:
-        shares.append(("memory of a process", found.memory_ratio))
+        shares.append(("memory", found.memory_ratio))
     return shares
+
+
+def _flat(name: str) -> str:
+    return name.replace("\n", " ")
 
 
 def _setting(one: ComparedLatency) -> str:
@@ -95,15 +102,15 @@ def _latencies(found: BeforeAfter) -> tuple[Chart, ...]:
 
 
 def _latency_panel(size: int, rows: Sequence[ComparedLatency]) -> vega.Spec:
-    bars = [(f"before, {one.baseline_runtime}", "before", one.baseline_p50_ms) for one in rows]
-    bars.append((f"after, {rows[0].runtime}", "after", rows[0].compressed_p50_ms))
+    bars = [(f"before,\n{one.baseline_runtime}", "before", one.baseline_p50_ms) for one in rows]
+    bars.append((f"after,\n{rows[0].runtime}", "after", rows[0].compressed_p50_ms))
     return vega.bars(
         f"batch {size}",
         bars,
         [bar for bar, _, _ in bars],
         ["before", "after"],
         unit="Median (ms)",
-        form="~g",
+        form="~r",
         coloured=True,
     )
 
@@ -139,7 +146,7 @@ def _class_changes(found: BeforeAfter, labels: Sequence[str] | None) -> tuple[Ch
                         names,
                         ["gained", "lost"],
                         unit="Change of test accuracy (percentage points)",
-                        form="+~g",
+                        form="+~r",
                         coloured=True,
                     )
                 ]
@@ -222,10 +229,7 @@ def _by_confidence(
                 "scale": {"domain": [0, 1]},
             },
             "color": {**series, "scale": vega.colours(names)},
-            "strokeDash": {
-                **series,
-                "scale": {"domain": list(names), "range": [[1, 0], [6, 3]][: len(names)]},
-            },
+            "shape": {**series, "scale": vega.shapes(names)},
         },
         "height": 240,
     }

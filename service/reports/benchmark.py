@@ -5,6 +5,7 @@ from typing import Final
 from service.contract.benchmark import BenchmarkedModel, BenchmarkResult, SpeedupResult
 from service.contract.reports import Cell, Column, Format, Highlight, Interval, LineageEntry, Table
 from service.reports import show
+from service.reports.benchmark_tables import processes_table, runtime_speedups_table
 from service.reports.body import (
     ACCURACY,
     ARTIFACT_NOTE,
@@ -46,6 +47,8 @@ def benchmark_body(result: BenchmarkResult) -> Body:
         tables=(
             _summary(result, names),
             _latencies(result, names),
+            *runtime_speedups_table(result, names),
+            *processes_table(result, names),
             _quality(result, names),
         ),
         charts=benchmark_charts(result, names),

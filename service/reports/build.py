@@ -11,6 +11,7 @@ from service.contract.prune import PruneSpec
 from service.contract.reports import Provenance, Report
 from service.contract.specs import JobResult, JobSpec
 from service.contract.train import TrainSpec
+from service.contract.training import RepeatedSpec
 from service.reports.benchmark import benchmark_body
 from service.reports.body import Body
 from service.reports.distill import distill_body
@@ -47,6 +48,7 @@ def build_report(
         provenance=Provenance(
             spec=spec,
             seed=spec.seed if result.kind == "plan" else result.seed,
+            seeds=spec.all_seeds if isinstance(spec, RepeatedSpec) else (spec.seed,),
             data=None if result.kind == "plan" else result.data,
             environment=None if result.kind == "plan" else result.environment,
             lineage=body.lineage,

@@ -4,8 +4,10 @@ The renderer costs 0.4 s at its first call and keeps some 240 MB: it belongs in 
 command line, so it is imported when a figure is drawn.
 """
 
+import json
 import re
 from copy import deepcopy
+from functools import lru_cache
 from html import escape
 from textwrap import wrap
 from typing import Any, Final, Literal
@@ -60,26 +62,16 @@ def inline_svg(chart: Chart, variant: Variant) -> str:
     return _entitled(drawn, chart, f"{chart.id}-{variant}", "")
 
 
-def overview_png(document: Document) -> bytes | None:
-    """All charts in one picture on white, twice the pixels; None without charts."""
-    if not document.charts:
-        return None
-    import vl_convert
-
-    png: bytes = vl_convert.vegalite_to_png(
-        _overview(document), scale=2, config=_on_white(), **_CONVERSION
-    )
-    return png
-
-
-def overview_svg(document: Document) -> bytes | None:
-    """The same picture as a drawing."""
+def overview(document: Document) -> tuple[bytes, bytes] | None:
+    """All charts in one picture on white, as PNG of twice the pixels and as SVG; None without
+    charts. Laying them out takes longer than either file, so it is done once."""
     if not document.charts:
         return None
     import vl_convert
 
     drawn: str = vl_convert.vegalite_to_svg(_overview(document), config=_on_white(), **_CONVERSION)
-    return drawn.encode()
+    png: bytes = vl_convert.svg_to_png(drawn, scale=2)
+    return png, drawn.encode()
 
 
 def _overview(document: Document) -> Spec:
@@ -103,11 +95,14 @@ def _overview(document: Document) -> Spec:
 
 
 def _draw(chart: Chart, variant: Variant) -> str:
+    return _drawn(json.dumps(_sized(chart.spec, variant)), variant)
+
+
+@lru_cache(maxsize=32)  # of one report: its page and its files show the same figures
+def _drawn(spec: str, variant: Variant) -> str:
     import vl_convert
 
-    drawn: str = vl_convert.vegalite_to_svg(
-        _sized(chart.spec, variant), config=_config(variant), **_CONVERSION
-    )
+    drawn: str = vl_convert.vegalite_to_svg(spec, config=_config(variant), **_CONVERSION)
     return drawn
 
 

@@ -37,7 +37,7 @@ def _accuracy(result: TrainedResult, epochs: Sequence[EpochRecord], title: str) 
 def _losses(result: TrainedResult, title: str, rows: Rows) -> vega.Spec:
     names = list(dict.fromkeys(name for _, name, _ in rows))
     return vega.curves(
-        title, rows, names, unit=_LOSS, form="~g", kept=result.best_epoch, from_zero=True
+        title, rows, names, unit=_LOSS, form="~r", kept=result.best_epoch, from_zero=True
     )
 
 

@@ -1,8 +1,8 @@
 """The report of an `export` job: every file and how it compares with the model."""
 
 from service.contract.export import ExportedModel, ExportResult
-from service.contract.reports import Column, Highlight, LineageEntry, Table
-from service.reports import show
+from service.contract.reports import Chart, Column, Highlight, LineageEntry, Table
+from service.reports import show, vega
 from service.reports.body import SIZE_COLUMNS, Body, kind_columns, model_cells, table
 
 
@@ -34,7 +34,7 @@ def export_body(result: ExportResult) -> Body:
         ),
         notes=_notes(result),
         tables=(_model(result, name), _files(result), *_skipped(result)),
-        charts=(),
+        charts=(_chart(result),),
         lineage=(LineageEntry(role="exported", model=result.source.model, name=name),),
     )
 
@@ -101,6 +101,31 @@ def _files(result: ExportResult) -> Table:
                 "samples": one.parity.samples,
             }
             for one in result.exports
+        ),
+    )
+
+
+def _chart(result: ExportResult) -> Chart:
+    formats = [one.format for one in result.exports]
+    used = [(one.format, "difference", _worst(one)) for one in result.exports]
+    sizes = [(one.format, "size", one.size_bytes) for one in result.exports]
+    told = ", ".join(f"{name} {show.percent(share)}" for name, _, share in used)
+    return Chart(
+        id="difference",
+        title="Largest difference and size, by format",
+        description=f"The largest difference of any logit as a share of the tolerance: {told}.",
+        spec=vega.chart(
+            [
+                vega.bars(
+                    "Largest difference",
+                    used,
+                    formats,
+                    ["difference"],
+                    unit="Share of the tolerance",
+                    form=".2~%",
+                ),
+                vega.bars("Size on disk", sizes, formats, ["size"], unit="Bytes", form="~s"),
+            ]
         ),
     )
 

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from service.contract.base import Contract
 from service.reports import charts, show
 from service.reports.documents import AnyDocument
+from service.reports.reproduce import reproduce_tables
 
 _DATE: Final = "%Y-%m-%d %H:%M UTC"
 
@@ -29,6 +30,7 @@ def _template(name: str) -> Template:
         "is_numeric": show.is_numeric,
         "date": lambda time: time.strftime(_DATE),
         "pretty": _pretty,
+        "reproduce_tables": reproduce_tables,
     }
     return environment.get_template(f"{name}.html")
 

@@ -7,6 +7,7 @@ from service.contract.comparisons import Comparison
 from service.contract.reports import Report, Table
 from service.reports import show
 from service.reports.documents import AnyDocument
+from service.reports.reproduce import reproduce_tables
 from service.reports.text import table_rows
 
 
@@ -41,7 +42,7 @@ def to_markdown(report: AnyDocument) -> str:
             f"![{plain(chart.title)}](figure-{chart.id}.svg)",
             plain(chart.description),
         ]
-    parts += ["## Notes", "\n".join(f"- {plain(note)}" for note in report.notes), "## Provenance"]
+    parts += ["## Notes", "\n".join(f"- {plain(note)}" for note in report.notes)]
     parts += _models_compared(report) if isinstance(report, Comparison) else _provenance(report)
     return "\n\n".join(parts) + "\n"
 
@@ -55,21 +56,23 @@ def _meta(report: AnyDocument) -> str:
 def _models_compared(comparison: Comparison) -> list[str]:
     models = (f"- {plain(one.name)} `{one.model}`" for one in comparison.values.models)
     asked = comparison.values.request.model_dump_json(indent=2)
-    return ["\n".join(models), "### Request", fenced(asked, "json")]
+    return ["## Provenance", "\n".join(models), "### Request", fenced(asked, "json")]
 
 
 def _provenance(report: Report) -> list[str]:
     provenance = report.provenance
-    parts = ["\n".join(_lineage(report)), fenced(provenance.reproduce, "sh")]
-    for title, value in (("Data", provenance.data), ("Environment", provenance.environment)):
-        if value is not None:
-            parts += [f"### {title}", fenced(value.model_dump_json(indent=2), "json")]
-    return parts
+    parts = (
+        ["## Reproduce", "\n".join(_lineage(report))] if provenance.lineage else ["## Reproduce"]
+    )
+    for table in reproduce_tables(provenance):
+        parts += [f"### {plain(table.title)}", markdown_table(table)]
+    spec = provenance.spec.model_dump_json(indent=2)
+    parts += ["### Specification to POST to /v1/jobs", fenced(spec, "json")]
+    return [*parts, "### As a command", fenced(provenance.reproduce, "sh")]
 
 
 def _lineage(report: Report) -> list[str]:
-    models = [
+    return [
         f"- {plain(entry.role)}: {plain(entry.name or '')} `{entry.model}`"
         for entry in report.provenance.lineage
     ]
-    return [*models, f"- seed: {report.provenance.seed}"]

@@ -130,7 +130,7 @@ def _sweep_chart(result: PruneResult) -> Chart:
     panels = [_lines("Accuracy and size", size, ["test"], "Bytes on disk", "Accuracy", ".2s")]
     timed = [("test", one.p50_ms, one.test_accuracy) for one in result.sweep if one.p50_ms]
     if timed:
-        panels.append(_lines("Accuracy and latency", timed, ["test"], "p50 (ms)", "Accuracy", "~g"))
+        panels.append(_lines("Accuracy and latency", timed, ["test"], "p50 (ms)", "Accuracy", "~r"))
     kept = next(one for one in result.sweep if one.is_kept)
     return Chart(
         id="sweep",

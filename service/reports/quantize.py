@@ -61,7 +61,9 @@ def _headline(result: QuantizeResult, original: str, made: str) -> str:
 
 def _highlights(result: QuantizeResult) -> tuple[Highlight, ...]:
     return (
-        Highlight(label="Accuracy change", value=result.accuracy_change_points, format="points"),
+        Highlight(
+            label="Accuracy change (points)", value=result.accuracy_change_points, format="points"
+        ),
         *speedup_highlight(result.latencies),
         Highlight(label="Size after ÷ before", value=result.size_ratio, format="percent"),
         Highlight(label="Agreement", value=result.agreement, format="percent"),

@@ -17,11 +17,11 @@ def quantize_charts(result: QuantizeResult) -> tuple[Chart, ...]:
 def _sizes(result: QuantizeResult) -> Chart:
     files = [
         ("original", result.original.size_bytes),
-        ("float32 graph", result.float_bytes),
-        ("quantised graph", result.facts.size_bytes),
+        ("float32\ngraph", result.float_bytes),
+        ("quantised\ngraph", result.facts.size_bytes),
     ]
     names = [name for name, _ in files]
-    told = ", ".join(f"{name} {show.size(count)}" for name, count in files)
+    told = ", ".join(f"{name} {show.size(count)}".replace("\n", " ") for name, count in files)
     return Chart(
         id="sizes",
         title="Size of each file",
@@ -34,7 +34,7 @@ def _sizes(result: QuantizeResult) -> Chart:
                     names,
                     ["size"],
                     unit="Bytes",
-                    form=".2s",
+                    form="~s",
                 )
             ]
         ),
@@ -71,7 +71,7 @@ def _sensitivity(result: QuantizeResult) -> tuple[Chart, ...]:
                         names,
                         series[: 1 + any(not layer.is_quantized for layer, _ in shown)],
                         unit="Relative squared error",
-                        form=".0e",
+                        form="~e",
                         coloured=True,
                     )
                 ]

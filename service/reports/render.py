@@ -38,9 +38,9 @@ def _contents(report: AnyDocument) -> Iterator[tuple[str, str, bytes]]:
     yield "report.json", "application/json", report.model_dump_json(indent=2).encode()
     yield "report.html", "text/html", to_html(report).encode()
     yield "report.md", "text/markdown", to_markdown(report).encode()
-    if png := charts.overview_png(report):
+    if pictures := charts.overview(report):
+        png, svg = pictures
         yield "report.png", "image/png", png
-    if svg := charts.overview_svg(report):
         yield "report.svg", "image/svg+xml", svg
     for chart in report.charts:
         yield f"figure-{chart.id}.svg", "image/svg+xml", charts.svg(chart).encode()

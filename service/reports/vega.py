@@ -24,6 +24,7 @@ SHAPES: Final = (
 )
 NEUTRAL: Final = "#808080"
 _SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v6.json"
+_MOST_TICKS: Final = 6
 _MOST_POINTS: Final = 400  # of a curve: more than a figure has pixels for
 
 
@@ -86,7 +87,7 @@ def curves(
     """Series over epochs as lines; rows are (epoch, series, value), `kept` the epoch to mark."""
     values = [{"epoch": e, "series": s, "value": rounded(v)} for e, s, v in rows]
     encoding = {
-        "x": _epochs(),
+        "x": _epochs(values),
         "y": {
             "field": "value",
             "type": "quantitative",
@@ -106,7 +107,7 @@ def shares(
     """Fractions that add up to one, as stacked areas over epochs."""
     values = [{"epoch": e, "series": s, "value": rounded(v)} for e, s, v in rows]
     encoding = {
-        "x": _epochs(),
+        "x": _epochs(values),
         "y": {
             "field": "value",
             "type": "quantitative",
@@ -136,10 +137,17 @@ def bars(
 ) -> Spec:
     """Horizontal bars; rows are (bar, series, value), several series of a bar below each other.
 
-    `coloured` bars have one series each, and may lie on either side of zero."""
+    `coloured` bars have one series each, and may lie on either side of zero. A line break in the
+    name of a bar is one beside the axis, where there is room for some 13 letters on a phone."""
     values = [{"bar": bar, "series": of, "value": rounded(value)} for bar, of, value in rows]
     encoding: Spec = {
-        "y": {"field": "bar", "type": "nominal", "title": None, "sort": list(order)},
+        "y": {
+            "field": "bar",
+            "type": "nominal",
+            "title": None,
+            "sort": list(order),
+            "axis": {"labelExpr": "split(datum.label, '\\n')"},
+        },
         "x": {
             "field": "value",
             "type": "quantitative",
@@ -156,7 +164,7 @@ def bars(
         "data": {"values": values},
         "mark": "bar",
         "encoding": encoding,
-        "height": {"step": 12 if len(order) > 20 else 20},
+        "height": {"step": 32 if any("\n" in bar for bar in order) else 20 - 8 * (len(order) > 20)},
     }
 
 
@@ -181,12 +189,14 @@ def _marked(title: str, values: list[Spec], layers: list[Spec], kept: int) -> Sp
     }
 
 
-def _epochs() -> Spec:
+def _epochs(values: Sequence[Spec]) -> Spec:
+    # Between two epochs a scale would put a half, and write it as a whole.
+    epochs = thinned(sorted({row["epoch"] for row in values}), _MOST_TICKS)
     return {
         "field": "epoch",
         "type": "quantitative",
         "title": "Epoch",
-        "axis": {"format": ",d", "tickMinStep": 1, "tickCount": 6, "grid": False},
+        "axis": {"format": ",d", "values": epochs, "grid": False},
         "scale": {"zero": False, "nice": False},
     }
 

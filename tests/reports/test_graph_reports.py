@@ -137,3 +137,9 @@ def test_a_quantisation_says_what_its_speed_is_against() -> None:
     assert [row["kept"] for row in layers.rows] == ["float32", "static_int8"]
     figures = key_figures(MADE["quantize"][1])
     assert (figures["speedup"], figures["size_ratio"]) == (2.5, 0.26)
+
+
+def test_an_export_draws_the_share_of_the_tolerance_that_was_used() -> None:
+    (chart,) = samples.report(MADE["export"]).charts
+    (row,) = chart.spec["concat"][0]["data"]["values"]
+    assert row["value"] == pytest.approx(0.0124)
