@@ -19,6 +19,7 @@ from service.api import (
     keys,
     models,
     problems,
+    recommendations,
     records,
     system,
 )
@@ -46,6 +47,7 @@ _ROUTERS = (
     models,
     datasets,
     comparisons,
+    recommendations,
     files,
     system,
     keys,

@@ -1,20 +1,11 @@
 """What works here, what it can do, and how much waits."""
 
-from collections.abc import Iterable, Mapping
-from importlib.metadata import version
-
 from fastapi import APIRouter
 
 from service.api.deps import Reader, ServicesDep, problems
 from service.api.schemas import worker_read
-from service.contract.layers import LAYERS_OF
-from service.contract.system import (
-    CapabilitiesRead,
-    Hardware,
-    QueueRead,
-    WorkerCapabilities,
-    WorkerRead,
-)
+from service.capabilities import capabilities
+from service.contract.system import CapabilitiesRead, QueueRead, WorkerRead
 from service.contract.wire import Page
 from service.store.jobs import JobStore
 from service.store.session import now
@@ -32,53 +23,7 @@ router = APIRouter(prefix="/v1", tags=["system"])
 def get_capabilities(caller: Reader, services: ServicesDep) -> CapabilitiesRead:
     """From the workers alive; empty while there are none."""
     with services.database.read() as session:
-        rows = WorkerStore(session).alive(services.settings.lease_s)
-        seen = [WorkerCapabilities.model_validate(row.capabilities) for row in rows]
-    return merged(seen)
-
-
-def merged(workers: list[WorkerCapabilities]) -> CapabilitiesRead:
-    """What one worker or another can do."""
-    options = _by_name(worker.architectures for worker in workers)
-    return CapabilitiesRead(
-        version=version("modelpress"),
-        kinds=_all(worker.kinds for worker in workers),
-        architectures=options,
-        losses=_all(worker.losses for worker in workers),
-        pruning=_by_name(worker.pruning for worker in workers),
-        layers={name: layers for name, layers in LAYERS_OF.items() if name in options},
-        runtimes=_all(worker.runtimes for worker in workers),
-        datasets=_all(worker.datasets for worker in workers),
-        devices=_all([worker.device_name] for worker in workers),
-        hardware=tuple(dict.fromkeys(hardware_of(worker) for worker in workers)),
-        libraries=_by_name(
-            {name: (number,) for name, number in worker.libraries.items()} for worker in workers
-        ),
-        workers=len(workers),
-    )
-
-
-def hardware_of(worker: WorkerCapabilities) -> Hardware:
-    """What a worker computes on."""
-    return Hardware(
-        device=worker.device,
-        device_name=worker.device_name,
-        cpu_features=worker.cpu_features,
-        has_int8_products=worker.has_int8_products,
-        compute_capability=worker.compute_capability,
-    )
-
-
-def _by_name(parts: Iterable[Mapping[str, tuple[str, ...]]]) -> dict[str, tuple[str, ...]]:
-    whole: dict[str, set[str]] = {}
-    for part in parts:
-        for name, taken in part.items():
-            whole.setdefault(name, set()).update(taken)
-    return {name: tuple(sorted(taken)) for name, taken in sorted(whole.items())}
-
-
-def _all(names: Iterable[Iterable[str]]) -> tuple[str, ...]:
-    return tuple(sorted({name for some in names for name in some}))
+        return capabilities(session, services.settings.lease_s)
 
 
 @router.get("/workers", name="list_workers", summary="List workers", responses=problems())

@@ -36,7 +36,7 @@ class Resolved:
 def resolve(session: Session, project: str, asked: ComparisonCreate) -> Resolved:
     """Raises Missing for what is not there, Clash for what is not finished, Invalid for what
     cannot be compared; each points at the field."""
-    finder = _Finder(session, project)
+    finder = Finder(session, project)
     models: dict[str, ModelRow] = {}
     named: dict[str, str] = {}  # models that the request names one by one, and where
     benchmarks, deleted = [], []
@@ -67,7 +67,7 @@ def resolve(session: Session, project: str, asked: ComparisonCreate) -> Resolved
     )
 
 
-class _Finder:
+class Finder:
     """Looks things up in one project."""
 
     def __init__(self, session: Session, project: str) -> None:

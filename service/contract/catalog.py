@@ -63,6 +63,38 @@ OPTIONS_OF: Final[dict[str, frozenset[str]]] = {
 }
 
 
+class Size(Contract):
+    """What a built-in architecture takes with its default options, 10 classes and 3×32×32."""
+
+    parameters: int = Field(description="Number of parameters.")
+    macs: int = Field(description="Multiply–accumulates of one input.")
+    features: int = Field(description="Inputs of the layer that gives the classes.")
+
+    def of_classes(self, classes: int) -> "Size":
+        """The same with another number of classes."""
+        more = classes - 10
+        return Size(
+            parameters=self.parameters + more * (self.features + 1),
+            macs=self.macs + more * self.features,
+            features=self.features,
+        )
+
+
+SIZES_OF: Final[dict[str, Size]] = {
+    "cnn_teacher": Size(parameters=1_412_682, macs=153_029_120, features=256),
+    "cnn_student": Size(parameters=148_330, macs=29_205_120, features=64),
+    "cnn_simple": Size(parameters=102_154, macs=38_642_304, features=64),
+    "cifar_resnet8": Size(parameters=75_290, macs=12_239_488, features=64),
+    "cifar_resnet14": Size(parameters=172_506, macs=26_395_264, features=64),
+    "cifar_resnet20": Size(parameters=269_722, macs=40_551_040, features=64),
+    "cifar_resnet32": Size(parameters=464_154, macs=68_862_592, features=64),
+    "cifar_resnet44": Size(parameters=658_586, macs=97_174_144, features=64),
+    "cifar_resnet56": Size(parameters=853_018, macs=125_485_696, features=64),
+    "cifar_resnet110": Size(parameters=1_727_962, macs=252_887_680, features=64),
+    "mlp": Size(parameters=820_874, macs=820_480, features=128),
+}
+
+
 def family_of(name: str) -> str | None:
     """The library or operator's package that brings an architecture: `family/name`. None: ours."""
     return name.rpartition("/")[0] or None

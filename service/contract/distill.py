@@ -28,8 +28,9 @@ Preset = Literal["recommended"]
 PRESETS: Final[Mapping[Preset, tuple[AnyLoss, ...]]] = {
     # What the teacher sees in its maps helps a student that cannot yet follow its logits.
     "recommended": (
-        KdLoss(temperature=2.0, alpha=0.9, alpha_end=0.1),
-        FitnetLoss(alpha=0.0, scale=5.0),
+        # Named, for a spec that is shown without its defaults is read by the names of its losses.
+        KdLoss(name="kd", temperature=2.0, alpha=0.9, alpha_end=0.1),
+        FitnetLoss(name="fitnet", alpha=0.0, scale=5.0),
     ),
 }
 """Losses by name of preset; benchmarks/distill_quality measures what they gain."""

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
-from service.store.tables import JobRow, ReferenceRow
+from service.store.tables import JobRow, ModelRow, ReferenceRow
 
 
 def finished_users(
@@ -18,5 +18,31 @@ def finished_users(
         JobRow.kind == kind,
         JobRow.status == "succeeded",
         JobRow.id.in_(naming),
+    )
+    return list(session.scalars(query.order_by(JobRow.id.desc()).limit(limit)))
+
+
+def finished_on(
+    session: Session,
+    project: str,
+    on_ids: Sequence[str],
+    architecture: str | None,
+    kinds: Sequence[str],
+    limit: int,
+) -> list[str]:
+    """The newest succeeded jobs of some kinds that name one of `on_ids`, or that made their model
+    from one of this architecture."""
+    made, parent = aliased(ModelRow), aliased(ModelRow)
+    naming = select(ReferenceRow.job_id).where(ReferenceRow.on_id.in_(on_ids))
+    from_alike = (
+        select(made.job_id)
+        .join(parent, made.parent_id == parent.id)
+        .where(made.project == project, parent.architecture == architecture)
+    )
+    query = select(JobRow.id).where(
+        JobRow.project == project,
+        JobRow.kind.in_(kinds),
+        JobRow.status == "succeeded",
+        JobRow.id.in_(naming) | JobRow.id.in_(from_alike),
     )
     return list(session.scalars(query.order_by(JobRow.id.desc()).limit(limit)))

@@ -20,6 +20,7 @@ from worker.engine.data.builtin import BUILTIN
 from worker.engine.device import Environment as EngineEnvironment
 from worker.engine.distill.losses import LOSSES, FeatureLoss, default_options
 from worker.engine.export.formats import EXPORTERS
+from worker.engine.measure.macs import macs
 from worker.engine.measure.runtimes import RUNTIMES
 from worker.engine.models.features import layer_candidates
 from worker.engine.models.registry import ARCHITECTURES
@@ -28,6 +29,16 @@ from worker.engine.train.settings import FitOptions, Settings
 
 def test_architectures_and_their_options_agree() -> None:
     assert {n: a.options for n, a in ARCHITECTURES.items()} == catalog.OPTIONS_OF
+
+
+def test_sizes_of_architectures_are_those_that_are_built() -> None:
+    assert set(catalog.SIZES_OF) == set(catalog.ARCHITECTURES)
+    for name in catalog.SIZES_OF:
+        for classes in (10, 100):
+            size = catalog.SIZES_OF[name].of_classes(classes)
+            model = ARCHITECTURES[name].build(classes, (3, 32, 32))
+            counted = sum(tensor.numel() for tensor in model.parameters())
+            assert (size.parameters, size.macs) == (counted, macs(model, (3, 32, 32))), name
 
 
 def test_runtimes_agree() -> None:

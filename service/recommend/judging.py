@@ -1,0 +1,202 @@
+"""Targets: where the model stands, what a candidate does for each, and which cannot go together."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from service.contract.recommendations import (
+    Outlook,
+    RecommendationEvidence,
+    Standing,
+    TargetOutlook,
+    TargetStanding,
+)
+from service.contract.wire import ProblemItem
+from service.errors import Invalid
+from service.recommend.candidate import Candidate, is_certain
+from service.recommend.subject import Subject
+from service.reports import show
+
+_WEIGHT: Final[dict[Outlook, int]] = {
+    "shown": 0,
+    "promised": 1,
+    "likely": 1,
+    "open": 2,
+    "unknown": 3,
+    "unlikely": 8,  # as bad as nearly three of which nothing is known
+}
+
+
+def standings(subject: Subject) -> tuple[TargetStanding, ...]:
+    """Each target beside what the model has now."""
+    return tuple(_standing(name, asked, subject) for name, asked in subject.targets.items())
+
+
+def _standing(name: str, asked: float, subject: Subject) -> TargetStanding:
+    now: float | None = 1.0
+    state: Standing = "open"
+    match name:
+        case "size_bytes":
+            now = subject.model.size_bytes
+            text = f"The model has {show.size(now or 0)}; at most {show.size(asked)} are wanted."
+            state = "kept" if now is not None and now <= asked else "open"
+        case "latency_ms":
+            now = min((one.p50_ms for one in subject.timings.values()), default=None)
+            where = f"at batch size {subject.batch_size}"
+            if now is None:
+                state = "not_measured"
+                text = (
+                    f"Cannot be judged: no finished job has timed the model {where} on a device "
+                    "that is alive. A benchmark does."
+                )
+            else:
+                state = "kept" if now <= asked else "open"
+                runtime = min(subject.timings, key=lambda r: subject.timings[r].p50_ms)
+                text = (
+                    f"The median is {show.significant(now)} ms {where} in {runtime} on "
+                    f"{subject.timings[runtime].place.name}; at most {show.significant(asked)} ms "
+                    "are wanted."
+                )
+        case "min_speedup":
+            text = (
+                f"At least {show.ratio(asked)} of its speed at batch size {subject.batch_size} is "
+                "wanted, in one runtime."
+            )
+        case "max_accuracy_drop_points":
+            now, state = 0.0, "kept"
+            text = (
+                f"At most {show.significant(asked)} points may be lost. Jobs judge it on the "
+                "validation split, the figures here are of the test split."
+            )
+        case "macs" if subject.model.macs is None:
+            now, state = None, "not_measured"
+            text = "Cannot be judged: the MACs of the model are not known."
+        case _:
+            text = f"At most {show.percent(asked)} of its {name} shall remain."
+    return TargetStanding(name=name, asked=asked, now=now, state=state, text=text)
+
+
+def check_together(subject: Subject) -> None:
+    """Raises Invalid for targets that no network can keep together: N classes take at least N
+    weights, each of at least a byte and a multiplication."""
+    model = subject.model
+    classes = model.classes or 1
+    left = {
+        "size_bytes": subject.targets.get("size_bytes"),
+        "parameters": _times(subject.targets.get("parameters"), model.parameters),
+        "macs": _times(subject.targets.get("macs"), model.macs),
+    }
+    errors = [
+        ProblemItem(
+            detail=f"leaves {show.significant(value)} {_UNITS[name]} for {classes} classes, which "
+            "no network can do with",
+            pointer=f"#/targets/{name}",
+        )
+        for name, value in left.items()
+        if value is not None and value < classes
+    ]
+    for name in ("parameters", "macs"):
+        if name in subject.targets and subject.is_graph and not subject.students:
+            detail = (
+                f"{model.model} is a graph, which cannot be cut, and no smaller network is known "
+                "that it could teach"
+            )
+            errors.append(ProblemItem(detail=detail, pointer=f"#/targets/{name}"))
+    if errors:
+        raise Invalid(errors[0].detail, code="conflicting_targets", errors=errors)
+
+
+_UNITS: Final = {"size_bytes": "bytes", "parameters": "parameters", "macs": "MACs"}
+
+
+def _times(share: float | None, whole: int | None) -> float | None:
+    return None if share is None or whole is None else share * whole
+
+
+def outlooks(candidate: Candidate, subject: Subject) -> tuple[TargetOutlook, ...]:
+    """What a candidate does for each target."""
+    return tuple(_outlook(n, asked, candidate, subject) for n, asked in subject.targets.items())
+
+
+def _outlook(name: str, asked: float, candidate: Candidate, subject: Subject) -> TargetOutlook:
+    reached, source = _reached(name, candidate, subject)
+    outlook: Outlook = "unknown"
+    text = _UNKNOWN.get(name, "Nothing is known of it beforehand.")
+    if reached is not None and source is not None:
+        low, high = reached
+        is_least = name == "min_speedup"
+        inside = low >= asked if is_least else high <= asked
+        outside = high < asked if is_least else low > asked
+        measured = source.kind == "job" or is_certain(source) or name not in _TOLD_BY_JOBS_ONLY
+        if measured and (inside or outside):
+            outlook = "unlikely" if outside else "shown" if candidate.shown else "likely"
+        else:
+            outlook = "open"
+        text = f"{_span(name, low, high)}: {source.text}"
+    if name in candidate.promised and outlook in ("open", "unknown", "likely"):
+        outlook = "promised"
+        text = "Its job keeps it, or fails with what it reached."
+    return TargetOutlook(name=name, asked=asked, outlook=outlook, text=text)
+
+
+# What a network of another kind, or elsewhere, shows says little of these.
+_TOLD_BY_JOBS_ONLY: Final = ("min_speedup", "latency_ms", "max_accuracy_drop_points")
+_UNKNOWN: Final = {
+    "min_speedup": "Nobody has measured it; a benchmark of both tells.",
+    "latency_ms": "Nobody has measured it; a benchmark tells.",
+    "max_accuracy_drop_points": "Nobody has measured it; the job's report tells.",
+}
+
+
+def _reached(
+    name: str, candidate: Candidate, subject: Subject
+) -> tuple[tuple[float, float] | None, RecommendationEvidence | None]:
+    """The range that is expected in the promise's own terms, and who says so."""
+    expected, model = candidate.expected, subject.model
+    if name == "latency_ms" and candidate.p50_ms is not None:
+        return (candidate.p50_ms, candidate.p50_ms), candidate.evidence[0]
+    match name:
+        case "size_bytes":
+            one, most = expected.size_ratio, model.size_bytes
+            found = one and most and (one.low * most, one.high * most)
+        case "parameters":
+            one = expected.compression_ratio
+            found = one and (1 / one.high, 1 / one.low)
+        case "macs":
+            one = expected.macs_ratio
+            found = one and (1 / one.high, 1 / one.low)
+        case "min_speedup":
+            one = expected.speedup
+            found = one and (one.low, one.high)
+        case "latency_ms":
+            one, now = expected.speedup, subject.p50_ms(candidate.runtime)
+            found = one and now and (now / one.high, now / one.low)
+        case _:
+            one = expected.accuracy_change_points
+            found = one and (-one.high, -one.low)
+    return (found or None), (one.source if one else None)
+
+
+def _span(name: str, low: float, high: float) -> str:
+    unit = {"latency_ms": " ms", "size_bytes": " bytes", "max_accuracy_drop_points": " points"}
+    ends = [show.significant(end) for end in dict.fromkeys((low, high))]
+    return f"{' to '.join(ends)}{unit.get(name, '')}"
+
+
+def ranked(
+    judged: Sequence[tuple[Candidate, tuple[TargetOutlook, ...]]],
+) -> list[tuple[Candidate, tuple[TargetOutlook, ...]]]:
+    """Best first: what keeps the targets, then what was measured here, then what is less work."""
+
+    def key(one: tuple[Candidate, tuple[TargetOutlook, ...]]) -> tuple[int, bool, int]:
+        candidate, outlook = one
+        return (sum(_WEIGHT[each.outlook] for each in outlook), not candidate.shown,
+                candidate.effort)  # fmt: skip
+
+    return sorted(judged, key=key)
+
+
+def open_targets(subject: Subject) -> Iterator[tuple[str, float]]:
+    """Targets that the model does not keep as it is; all of accuracy, which is never lost yet."""
+    for one in standings(subject):
+        if one.state != "kept" or one.name == "max_accuracy_drop_points":
+            yield one.name, one.asked
