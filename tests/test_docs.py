@@ -20,6 +20,7 @@ from service.contract.datasets import DatasetCreate
 from service.contract.job_errors import JobErrorCode
 from service.contract.lifecycle import MOVES
 from service.contract.models import ModelCreate
+from service.contract.recommendations import RecommendationCreate
 from service.contract.specs import SPECS
 
 ROOT: Final = Path(__file__).parent.parent
@@ -114,7 +115,9 @@ def test_every_job_error_code_is_explained() -> None:
 
 def problem_codes() -> set[str]:
     """Every code that a problem can carry, read off the service's source."""
-    rooms = [ROOT / "service" / name for name in ("api", "errors.py", "jobs.py", "peek")]
+    rooms = [
+        ROOT / "service" / name for name in ("api", "errors.py", "jobs.py", "peek", "recommend")
+    ]
     files = [file for room in rooms for file in ([room] if room.is_file() else room.glob("*.py"))]
     found: set[str] = set()
     for node in (node for file in files for node in ast.walk(ast.parse(file.read_text("utf-8")))):
@@ -193,6 +196,7 @@ _TAKEN_AT: Final[dict[str, Callable[[str], object]]] = {
     "/v1/models": ModelCreate.model_validate_json,
     "/v1/datasets": DatasetCreate.model_validate_json,
     "/v1/comparisons": ComparisonCreate.model_validate_json,
+    "/v1/recommendations": RecommendationCreate.model_validate_json,
 }
 
 

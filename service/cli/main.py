@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from service.cli import compare, datasets, jobs, keys, resources, servers
+from service.cli import compare, datasets, jobs, keys, recommend, resources, servers
 from service.cli.connect import Target
 from service.cli.console import EXIT_CODES, REFUSED, UNREACHABLE, USAGE, complain
 from service.client import ApiError, ClientError, Unauthorized, UnexpectedAnswer, Unreachable
@@ -67,6 +67,7 @@ app.add_typer(resources.models, name="models")
 app.add_typer(datasets.app, name="datasets")
 app.command("report")(resources.report)
 app.command("compare")(compare.compare)
+app.command("recommend")(recommend.recommend)
 app.add_typer(keys.app, name="keys")
 app.command("health")(servers.health)
 app.command("api")(servers.api)

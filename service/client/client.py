@@ -2,9 +2,9 @@
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import httpx2
 
@@ -17,8 +17,12 @@ from service.client.jobs import Job, Jobs
 from service.client.keys import Keys
 from service.client.kinds import Kinds, SpecLike, plain
 from service.client.models import Models
+from service.client.recommendations import ask, follow
+from service.client.references import DatasetLike, ModelLike
 from service.client.retry import Retry
 from service.client.upload import Files
+from service.contract.prune import Targets
+from service.contract.recommendations import Recommendation, Recommendations
 from service.contract.specs import JobSpec
 from service.contract.system import CapabilitiesRead, QueueRead, Ready, WorkerRead
 from service.contract.wire import JobRead, Page, Validated
@@ -109,6 +113,21 @@ class Client(Kinds):
             repeatable=True,
         )
         return read_as(Validated, response).spec
+
+    def recommend(
+        self,
+        model: ModelLike,
+        dataset: DatasetLike,
+        *,
+        targets: Targets | Mapping[str, Any] | None = None,
+    ) -> Recommendations:
+        """What to do with a model, best first; nothing is run. Raises `NotFound`, `Conflict` for a
+        job that is not finished, or `Invalid` for targets that no network keeps together."""
+        return ask(self._http, model, dataset, targets)
+
+    def follow(self, recommendation: Recommendation) -> list[Job]:
+        """Queue the jobs of a recommendation, in their order and each after the one it needs."""
+        return follow(recommendation, self.submit)
 
     def events(self) -> Iterator[Event]:
         """Changes of all jobs of the project from now on, without end."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from service.contract.recommendations import (
+    ExpectedRange,
     Outlook,
     RecommendationEvidence,
     Standing,
@@ -151,29 +152,38 @@ def _reached(
     name: str, candidate: Candidate, subject: Subject
 ) -> tuple[tuple[float, float] | None, RecommendationEvidence | None]:
     """The range that is expected in the promise's own terms, and who says so."""
-    expected, model = candidate.expected, subject.model
+    model, now = subject.model, subject.p50_ms(candidate.runtime)
     if name == "latency_ms" and candidate.p50_ms is not None:
         return (candidate.p50_ms, candidate.p50_ms), candidate.evidence[0]
+    one = _range_of(name, candidate)
+    if one is None:
+        return None, None
+    reached: tuple[float, float] | None = None
     match name:
-        case "size_bytes":
-            one, most = expected.size_ratio, model.size_bytes
-            found = one and most and (one.low * most, one.high * most)
-        case "parameters":
-            one = expected.compression_ratio
-            found = one and (1 / one.high, 1 / one.low)
-        case "macs":
-            one = expected.macs_ratio
-            found = one and (1 / one.high, 1 / one.low)
+        case "size_bytes" if model.size_bytes:
+            reached = (one.low * model.size_bytes, one.high * model.size_bytes)
+        case "parameters" | "macs":
+            reached = (1 / one.high, 1 / one.low)
         case "min_speedup":
-            one = expected.speedup
-            found = one and (one.low, one.high)
-        case "latency_ms":
-            one, now = expected.speedup, subject.p50_ms(candidate.runtime)
-            found = one and now and (now / one.high, now / one.low)
-        case _:
-            one = expected.accuracy_change_points
-            found = one and (-one.high, -one.low)
-    return (found or None), (one.source if one else None)
+            reached = (one.low, one.high)
+        case "latency_ms" if now:
+            reached = (now / one.high, now / one.low)
+        case "max_accuracy_drop_points":
+            reached = (-one.high, -one.low)
+    return reached, one.source
+
+
+def _range_of(name: str, candidate: Candidate) -> ExpectedRange | None:
+    """What a target is about."""
+    expected = candidate.expected
+    return {
+        "size_bytes": expected.size_ratio,
+        "parameters": expected.compression_ratio,
+        "macs": expected.macs_ratio,
+        "min_speedup": expected.speedup,
+        "latency_ms": expected.speedup,
+        "max_accuracy_drop_points": expected.accuracy_change_points,
+    }[name]
 
 
 def _span(name: str, low: float, high: float) -> str:

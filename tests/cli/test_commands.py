@@ -80,7 +80,7 @@ def commands() -> list[str]:
         "keys list", "keys revoke", "jobs submit", "jobs list", "jobs show", "jobs watch",
         "jobs cancel", "jobs pause", "jobs resume", "jobs retry", "jobs logs", "jobs delete",
         "models push", "models pull", "models list", "models show", "datasets push",
-        "datasets list", "datasets show", "report", "compare",
+        "datasets list", "datasets show", "report", "compare", "recommend",
     ]  # fmt: skip
 
 
@@ -160,6 +160,7 @@ def test_nobody_listening_is_exit_code_3(capsys: pytest.CaptureFixture[str]) -> 
         ("keys", "create", "--admin", "--read-only"),
         ("keys", "create", "--project", "No Such"),
         ("compare",),
+        ("recommend", "mdl_a"),
         ("compare", "mdl_a", "mdl_b", "--targets", "min_speedup"),
     ],
 )

@@ -174,7 +174,12 @@ def test_a_latency_that_nobody_measured_is_said_to_be_so() -> None:
 
 def test_zeros_are_offered_where_only_bytes_count() -> None:
     assert "unstructured" in by_method(subject(targets={"size_bytes": 400_000}))
-    for targets in ({"size_bytes": 400_000, "min_speedup": 2}, {"macs": 0.5}, None):
+    others: list[dict[str, float] | None] = [
+        {"size_bytes": 400_000, "min_speedup": 2},
+        {"macs": 0.5},
+        None,
+    ]
+    for targets in others:
         assert "unstructured" not in by_method(subject(targets=targets))
 
 
