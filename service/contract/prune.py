@@ -101,6 +101,12 @@ class Schedule(Contract):
         "one_shot", description="`cubic` is Zhu and Gupta's: much at first, little at the end."
     )
     initial_sparsity: float = Field(0.0, ge=0, lt=1, description="Where the schedule begins.")
+    final_sparsity: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="Where `linear` and `cubic` end; null for the method's amount.",
+    )
     steps: int = Field(4, ge=1, le=100, description="Steps of `linear` and `cubic`.")
     epochs_per_step: int = Field(
         1, ge=1, le=1000, description="Epochs of training after each step but the last."
@@ -229,6 +235,8 @@ class PruneSpec(JobSpecBase):
             raise _impossible("targets take the place of a sweep or schedule")
         if self.is_sweep and self.schedule.name != "one_shot":
             raise _impossible("a sweep is of one-shot cuts")
+        if self.schedule.name == "one_shot" and self.schedule.final_sparsity is not None:
+            raise _impossible("final_sparsity is the end of a linear or cubic schedule")
         if max(self.amounts) < self.schedule.initial_sparsity:
             raise _impossible("initial_sparsity must not exceed the amount")
         slower = {"latency_ms", "min_speedup", "macs"}
@@ -240,6 +248,11 @@ class PruneSpec(JobSpecBase):
     @property
     def amounts(self) -> tuple[float, ...]:
         """The shares to remove; one, except in a sweep."""
+        final = self.schedule.final_sparsity
+        return self._methods_amounts if final is None else (final,)
+
+    @property
+    def _methods_amounts(self) -> tuple[float, ...]:
         match self.method:
             case UnstructuredMethod():
                 amount = self.method.sparsity
@@ -254,7 +267,7 @@ class PruneSpec(JobSpecBase):
     @property
     def is_sweep(self) -> bool:
         """Whether several amounts are compared."""
-        return len(self.amounts) > 1
+        return len(self._methods_amounts) > 1
 
 
 def _impossible(message: str) -> PydanticCustomError:

@@ -48,6 +48,7 @@ class PlanResult(Contract):
     of: JobKind = Field(description="The kind of job that was planned.")
     models: tuple[PlannedModel, ...] = Field(description="The models it would touch.")
     layers: tuple[PlannedLayers, ...] = Field((), description="What would be cut, of `prune`.")
+    warnings: tuple[str, ...] = Field((), description="What a careful reader should know.")
     steps: int = Field(ge=0, description="Optimizer steps or timed combinations.")
     summary: str = Field(description="The plan in a sentence.")
 

@@ -21,7 +21,7 @@ def plan_body(result: PlanResult) -> Body:
             Highlight(label="Models", value=len(result.models), format="count"),
             Highlight(label=work, value=result.steps, format="count"),
         ),
-        notes=("This was a dry run: nothing was trained and nothing was measured.",),
+        notes=(*result.warnings, "This was a dry run: nothing was trained.", *_measured(result)),
         tables=(
             table(
                 ident="summary",
@@ -49,6 +49,12 @@ def plan_body(result: PlanResult) -> Body:
         charts=(),
         lineage=(),  # nothing was read and nothing was made
     )
+
+
+def _measured(result: PlanResult) -> tuple[str, ...]:
+    if any(model.latency_ms for model in result.models):
+        return ("Latency had a quick look, to choose by and not to quote.",)
+    return ("Nothing was measured.",)
 
 
 def _layers(result: PlanResult) -> tuple[Table, ...]:

@@ -39,3 +39,16 @@ def test_zeros_promise_no_speed() -> None:
     for targets in ({"macs": 0.5}, {"latency_ms": 1.0}, {"min_speedup": 2.0}):
         with pytest.raises(ValidationError, match="zeros change neither"):
             spec(method={"name": "unstructured"}, targets=targets)
+
+
+def test_a_schedule_may_name_its_end() -> None:
+    cubic = {"name": "cubic", "initial_sparsity": 0.6, "final_sparsity": 0.9}
+    made = spec(method={"name": "unstructured"}, schedule=cubic)
+    assert made.amounts == (0.9,)
+    assert PruneSpec.model_validate_json(made.model_dump_json()).amounts == (0.9,)
+    with pytest.raises(ValidationError, match="must not exceed"):
+        spec(schedule={**cubic, "final_sparsity": 0.5})
+    with pytest.raises(ValidationError, match="the end of a linear or cubic"):
+        spec(schedule={"final_sparsity": 0.9})
+    with pytest.raises(ValidationError, match="one-shot"):
+        spec(method={"name": "structured", "pruning_ratio": [0.3, 0.5]}, schedule=cubic)

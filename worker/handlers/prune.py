@@ -43,7 +43,7 @@ def prune(job: Job, spec: PruneSpec) -> Outcome:
     source = job.input(spec.model)
     before = model_facts(original, job.folder / source.folder, source.id, source.name)
     run.check()
-    search = None if spec.targets is None else Search(run, spec.targets, before)
+    search = None if spec.targets is None else Search(run, spec.targets, before, run.pruner)
     swept = sweep(run) if spec.is_sweep else None
     if search is not None:
         made = search.find()

@@ -12,8 +12,9 @@ from worker.engine.measure.latency import Latency, measure_interleaved
 from worker.engine.measure.macs import macs
 from worker.engine.measure.size import parameters
 from worker.engine.prune.pruner import StructuredPruner
-from worker.handlers.common import Job, Outcome
+from worker.handlers.common import Job, Outcome, model_facts
 from worker.handlers.prune_run import PruneRun
+from worker.handlers.prune_targets import Search
 
 
 def plan_prune(job: Job, spec: PruneSpec) -> Outcome:
@@ -21,8 +22,8 @@ def plan_prune(job: Job, spec: PruneSpec) -> Outcome:
     data = job.data(spec.dataset)
     run = PruneRun(job, spec, data, job.start_from(spec.model, data))
     module, architecture = run.original.module, run.config.architecture
-    amount = run.amounts(spec.amounts[0])[-1]
-    pruner = run.pruner
+    run.check()
+    pruner, amount = run.planner, _amount(job, run)
     left = pruner.estimate(amount)
     latencies = _quick_latencies(job, module, pruner.prune(amount).module, data.input_size)
     before = PlannedModel(
@@ -48,16 +49,33 @@ def plan_prune(job: Job, spec: PruneSpec) -> Outcome:
         latency_ms=latencies["pruned"].p50_ms,
     )
     trained = spec.finetune.epochs if spec.finetune else 0
-    between = spec.schedule.epochs_per_step * (len(run.amounts(amount)) - 1) if trained else 0
+    epochs = run.epochs if run.epochs is not None else trained
     batch = spec.finetune.batch_size if spec.finetune else 1
     result = PlanResult(
         of="prune",
         models=(before, after),
         layers=layers,
-        steps=(trained + between) * -(-len(data.train) // batch),
-        summary=_summary(before, after, trained + between, job),
+        warnings=tuple(run.warnings),
+        steps=epochs * -(-len(data.train) // batch),
+        summary=_summary(before, after, epochs, job),
     )
     return Outcome(result, labels=data.labels)
+
+
+def _amount(job: Job, run: PruneRun) -> float:
+    """The first that is asked for; of a search, the smallest cut that is small enough. Raises
+    `TargetNotReached`."""
+    targets = run.spec.targets
+    if targets is None:
+        return run.spec.amounts[0]
+    source = job.input(run.spec.model)
+    before = model_facts(run.original, job.folder / source.folder, source.id, source.name)
+    amount = Search(run, targets, before, run.planner).smallest
+    run.warnings.append(
+        f"planned is a cut of {amount:.3f}, the smallest that keeps the promises of size; the job "
+        "goes on from there to those of latency and accuracy"
+    )
+    return amount
 
 
 def _quick_latencies(

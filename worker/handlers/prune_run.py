@@ -69,7 +69,7 @@ class PruneRun:
     @cached_property
     def fits(self) -> Fits:
         """The trainings of the job, those of an earlier attempt too."""
-        return Fits(self.job, self._epochs())
+        return Fits(self.job, self.epochs)
 
     @cached_property
     def pruner(self) -> Pruner:
@@ -85,18 +85,22 @@ class PruneRun:
         """Raise `NotPrunable` for an amount that cannot be, before anything is trained."""
         if self.spec.targets is not None:
             return  # the search asks for none that cannot be
-        pruner = self.pruner if self.spec.sparsify is None else self._rough_pruner()
         for amount in self.spec.amounts:
-            pruner.estimate(amount)
+            self.planner.estimate(amount)
 
-    def _rough_pruner(self) -> Pruner:
-        """Cuts as many channels as the job will, though not the same ones."""
+    @cached_property
+    def planner(self) -> Pruner:
+        """Cuts as many channels as the job will, though not the same ones where training comes
+        before the cut."""
+        if self.spec.sparsify is None:
+            return self.pruner
         recipe = recipe_of(self.spec)
         if recipe.allocation == "adaptive":
             recipe = replace(recipe, allocation="uniform")
         return self._pruner_of(self.original.module, recipe=replace(recipe, importance="magnitude"))
 
-    def _epochs(self) -> int | None:
+    @property
+    def epochs(self) -> int | None:
         """Of all trainings of the job; None where a search decides on them."""
         spec = self.spec
         if spec.finetune is None or spec.targets is not None:

@@ -11,6 +11,7 @@ from worker.engine.errors import NotPrunable, TargetNotReached
 from worker.engine.measure.latency import speedup
 from worker.engine.measure.size import nonzero_parameters
 from worker.engine.models.folder import save_folder
+from worker.engine.prune.pruner import Pruner
 from worker.engine.prune.search import first_where, last_where
 from worker.handlers.prune_run import Candidate, PruneRun
 from worker.handlers.side_by_side import side_by_side
@@ -28,6 +29,7 @@ class Search:
     run: PruneRun
     targets: Targets
     before: ModelFacts
+    pruner: Pruner
 
     def find(self) -> Candidate:
         """The pruned and fine-tuned model. Without a promise of accuracy it is the smallest cut
@@ -56,7 +58,7 @@ class Search:
     @cached_property
     def amounts(self) -> tuple[float, ...]:
         """Those that remove something and leave something of every layer, rising."""
-        possible = tuple(amount for amount in _GRID if self.run.pruner.can(amount))
+        possible = tuple(amount for amount in _GRID if self.pruner.can(amount))
         if not possible:
             raise NotPrunable("no amount removes something and leaves something of every layer")
         return possible
@@ -70,12 +72,21 @@ class Search:
         """Of the original, on validation."""
         return self.run.accuracy(self.run.original.module)
 
-    def _least(self) -> int:
-        """Index of the smallest amount that is small and fast enough."""
-        self.run.job.observer.on_phase("searching")
+    @property
+    def smallest(self) -> float:
+        """The smallest amount that is small enough, however fast. Raises `TargetNotReached`."""
+        return self.amounts[self._small()]
+
+    def _small(self) -> int:
         small = first_where(self._is_small, self.amounts)
         if small is None:
             raise TargetNotReached(self._best_size())
+        return small
+
+    def _least(self) -> int:
+        """Index of the smallest amount that is small and fast enough."""
+        self.run.job.observer.on_phase("searching")
+        small = self._small()
         if self.targets.latency_ms is None and self.targets.min_speedup is None:
             return small
         fast = first_where(self._is_fast, self.amounts[small:])
@@ -91,7 +102,7 @@ class Search:
         targets = self.targets
         if targets.macs is None and targets.parameters is None and targets.size_bytes is None:
             return True
-        left = self.run.pruner.estimate(amount)
+        left = self.pruner.estimate(amount)
         overhead = self.before.size_bytes - 4 * self.before.parameters
         return (
             (targets.macs is None or left.macs <= targets.macs * (self.before.macs or 0))
@@ -103,7 +114,7 @@ class Search:
         )
 
     def _best_size(self) -> str:
-        left = self.run.pruner.estimate(self.amounts[-1])
+        left = self.pruner.estimate(self.amounts[-1])
         share = left.parameters / max(nonzero_parameters(self.run.original.module), 1)
         macs = left.macs / (self.before.macs or left.macs)
         return (
@@ -120,7 +131,7 @@ class Search:
 
     def _measured(self, amount: float) -> tuple[float, float]:
         run = self.run
-        pruned = run.pruner.prune(amount)
+        pruned = self.pruner.prune(amount)
         folder = run.job.folder / _TRIED
         save_folder(pruned.module, run.config_after(amount, (pruned.cuts,)), folder, card="")
         original = run.job.folder / run.job.input(run.spec.model).folder
@@ -130,7 +141,7 @@ class Search:
         return speedup(timed["original"], timed["pruned"]).median, timed["pruned"].p50_ms
 
     def _recovers(self, amount: float) -> bool:
-        module = self.run.recover(self.run.pruner.prune(amount), _RECOVERY_EPOCHS)
+        module = self.run.recover(self.pruner.prune(amount), _RECOVERY_EPOCHS)
         most = self.targets.max_accuracy_drop_points
         assert most is not None
         return self.drop(self.run.accuracy(module)) <= most

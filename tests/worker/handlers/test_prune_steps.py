@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from service.contract.specs import PlanResult
 from tests.worker.engine.recorder import Recorder
 from tests.worker.handlers.conftest import MakeJob
 from tests.worker.handlers.test_prune import PRUNE, TUNING, outputs, pruned, with_resnet
-from worker.engine.errors import NotPrunable
+from worker.engine.errors import NotPrunable, TargetNotReached
+from worker.handlers.plan import plan
 
 
 @pytest.mark.parametrize("name", ["linear", "cubic"])
@@ -82,3 +84,26 @@ def test_zeroing_nothing_is_an_error_that_names_a_layer(make_job: MakeJob) -> No
     with pytest.raises(NotPrunable, match=r"nothing would be pruned.*layers\.0") as caught:
         pruned(job)
     assert caught.value.hint == "Ask for a larger share."
+
+
+def test_a_plan_neither_trains_nor_passes_over_the_second_amount(make_job: MakeJob) -> None:
+    recorder = Recorder()
+    sparsify = {"name": "group_norm", "epochs": 2}
+    result = plan(make_job(recorder, **PRUNE, sparsify=sparsify, finetune=TUNING)).result
+    assert isinstance(result, PlanResult)
+    assert [model.parameters for model in result.models] == [835, 419]
+    assert result.steps == 4 * 4  # two epochs before the cut, two after
+    assert recorder.epochs == []
+    method = {"name": "structured", "pruning_ratio": [0.5, 0.96], "max_pruning_ratio": 1.0}
+    with pytest.raises(NotPrunable, match=r"layers\.0"):
+        plan(make_job(Recorder(), **PRUNE, method=method))
+
+
+def test_a_plan_of_targets_is_of_the_smallest_cut_that_is_small_enough(make_job: MakeJob) -> None:
+    result = plan(make_job(Recorder(), **PRUNE, targets={"parameters": 0.4})).result
+    assert isinstance(result, PlanResult)
+    # h hidden units have 52·h + 3 parameters: 334 allow 6.
+    assert result.models[1].parameters == 52 * 6 + 3
+    assert "planned is a cut of 0.570" in result.warnings[0]
+    with pytest.raises(TargetNotReached, match="leaves"):
+        plan(make_job(Recorder(), **PRUNE, targets={"parameters": 0.01}))
