@@ -6,6 +6,7 @@ from typing import Final
 from service.contract.before_after import BeforeAfter, ComparedLatency, ComparedModel
 from service.contract.benchmark import ProcessResult
 from service.contract.reports import Cell, Column, Format, Interval, Quantity, Table
+from service.reports import show
 from service.reports.body import class_names, class_table, table
 
 _COLUMNS: Final = (
@@ -19,6 +20,7 @@ _CLASS_COLUMNS: Final = (
     Column(key="compressed", title="Compressed", format="percent"),
     Column(key="change", title="Change", unit="points", format="points"),
 )
+_WIDE: Final = 1.5  # ends of an interval that are further apart than so are mostly noise
 _SMALLER: Final = ("smaller", "larger")
 _FEWER: Final = ("fewer", "more")
 
@@ -60,11 +62,29 @@ def of_this_job(found: BeforeAfter | None) -> BeforeAfter:
     return found
 
 
+def timing_notes(found: BeforeAfter) -> tuple[str, ...]:
+    """Which speed-ups are not to be trusted to the digit."""
+    wide = [pair_setting(one) for one in found.latencies if one.high > _WIDE * one.low]
+    if not wide:
+        return ()
+    return (
+        "The machine was not quiet while both were timed: judge by the interval of the speed-up, "
+        f"not by its middle ({'; '.join(wide)}).",
+    )
+
+
+def pair_setting(one: ComparedLatency) -> str:
+    """What both were run by: `batch 1, eager`, or `batch 1, eager → onnxruntime`."""
+    moved = one.baseline_runtime != one.runtime
+    ran = f"{one.baseline_runtime} → {one.runtime}" if moved else one.runtime
+    return f"batch {one.batch_size}, {ran}"
+
+
 def times(ratio: float, words: tuple[str, str] = _FEWER) -> Quantity:
     """Baseline ÷ compressed as `2.00× fewer`; below one it is turned over: `1.25× more`."""
-    if ratio < 1:
-        return Quantity(value=1 / ratio, format="ratio", unit=words[1])
-    return Quantity(value=ratio, format="ratio", unit=words[0])
+    larger = max(ratio, 1 / ratio)
+    same = show.ratio(larger) == show.ratio(1)
+    return Quantity(value=larger, format="ratio", unit=None if same else words[ratio < 1])
 
 
 def _counts(before: ComparedModel, after: ComparedModel) -> Iterator[Row]:
@@ -102,11 +122,9 @@ def _scores(found: BeforeAfter) -> Iterator[Row]:
 
 
 def _latency(one: ComparedLatency) -> Row:
-    moved = one.baseline_runtime != one.runtime
-    ran = f"{one.baseline_runtime} → {one.runtime}" if moved else one.runtime
     speedup = Interval(value=one.speedup, low=one.low, high=one.high)
     return _row(
-        f"p50, batch {one.batch_size}, {ran}",
+        f"p50, {pair_setting(one)}",
         one.baseline_p50_ms,
         one.compressed_p50_ms,
         "milliseconds",

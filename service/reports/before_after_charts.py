@@ -7,6 +7,7 @@ from service.contract.before_after import BeforeAfter, ComparedLatency
 from service.contract.reports import Chart
 from service.contract.training import Evaluation
 from service.reports import show, vega
+from service.reports.before_after import pair_setting
 from service.reports.body import class_names
 
 _MOST_CLASSES: Final = 30
@@ -72,12 +73,6 @@ def _flat(name: str) -> str:
     return name.replace("\n", " ")
 
 
-def _setting(one: ComparedLatency) -> str:
-    moved = one.runtime != one.baseline_runtime
-    ran = f"{one.baseline_runtime} → {one.runtime}" if moved else one.runtime
-    return f"{ran}, batch {one.batch_size}"
-
-
 def _latencies(found: BeforeAfter) -> tuple[Chart, ...]:
     if not found.latencies:
         return ()
@@ -87,7 +82,7 @@ def _latencies(found: BeforeAfter) -> tuple[Chart, ...]:
         for size in sizes
     ]
     told = "; ".join(
-        f"{_setting(one)}: {show.significant(one.baseline_p50_ms)} ms before, "
+        f"{pair_setting(one)}: {show.significant(one.baseline_p50_ms)} ms before, "
         f"{show.significant(one.compressed_p50_ms)} ms after"
         for one in found.latencies
     )

@@ -6,7 +6,12 @@ from service.contract.distill import DistillResult, DistillSpec
 from service.contract.losses import mix_weights
 from service.contract.reports import Highlight, LineageEntry
 from service.reports import show
-from service.reports.before_after import before_after_table, class_changes_table, of_this_job
+from service.reports.before_after import (
+    before_after_table,
+    class_changes_table,
+    of_this_job,
+    timing_notes,
+)
 from service.reports.before_after_charts import before_after_charts
 from service.reports.body import (
     ARTIFACT_NOTE,
@@ -40,6 +45,7 @@ def distill_body(spec: DistillSpec, result: DistillResult, labels: Sequence[str]
         ),
         notes=(
             *result.warnings,
+            *timing_notes(found),
             *loss_notes(spec),
             *gain_notes(result),
             split_note(result.data),

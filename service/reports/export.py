@@ -109,7 +109,7 @@ def _chart(result: ExportResult) -> Chart:
     formats = [one.format for one in result.exports]
     used = [(one.format, "difference", _worst(one)) for one in result.exports]
     sizes = [(one.format, "size", one.size_bytes) for one in result.exports]
-    told = ", ".join(f"{name} {show.percent(share)}" for name, _, share in used)
+    told = ", ".join(f"{name} {show.significant(100 * share)} %" for name, _, share in used)
     return Chart(
         id="difference",
         title="Largest difference and size, by format",
@@ -122,7 +122,7 @@ def _chart(result: ExportResult) -> Chart:
                     formats,
                     ["difference"],
                     unit="Share of the tolerance",
-                    form=".2~%",
+                    form="~p",
                 ),
                 vega.bars("Size on disk", sizes, formats, ["size"], unit="Bytes", form="~s"),
             ]

@@ -6,7 +6,7 @@ from service.contract.prune import PruneSpec
 from service.contract.prune_result import PruneResult
 from service.contract.reports import Cell, Column, Highlight, LineageEntry, Table
 from service.reports import show
-from service.reports.before_after import before_after_table, of_this_job
+from service.reports.before_after import before_after_table, of_this_job, timing_notes
 from service.reports.before_after_charts import before_after_charts
 from service.reports.body import (
     ACCURACY,
@@ -33,7 +33,7 @@ def prune_body(spec: PruneSpec, result: PruneResult, labels: Sequence[str] | Non
         subject=f"{pruned} from {original}",
         headline=_headline(result, original, pruned),
         highlights=_highlights(result),
-        notes=_notes(spec, result, pruned),
+        notes=(*timing_notes(found), *_notes(spec, result, pruned)),
         tables=tuple(
             _filled(one)
             for one in (

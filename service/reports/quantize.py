@@ -5,7 +5,12 @@ from collections.abc import Sequence
 from service.contract.quantize_result import QuantizeResult
 from service.contract.reports import Column, Highlight, LineageEntry, Table
 from service.reports import show
-from service.reports.before_after import before_after_table, class_changes_table, of_this_job
+from service.reports.before_after import (
+    before_after_table,
+    class_changes_table,
+    of_this_job,
+    timing_notes,
+)
 from service.reports.before_after_charts import before_after_charts
 from service.reports.body import (
     ARTIFACT_NOTE,
@@ -26,7 +31,7 @@ def quantize_body(result: QuantizeResult, labels: Sequence[str] | None) -> Body:
         subject=f"{made} from {original}",
         headline=_headline(result, original, made),
         highlights=_highlights(result),
-        notes=_notes(result, made),
+        notes=(*timing_notes(found), *_notes(result, made)),
         tables=(
             before_after_table(found, (original, made)),
             _layers(result),

@@ -24,6 +24,11 @@ SHAPES: Final = (
 )
 NEUTRAL: Final = "#808080"
 _SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v6.json"
+# Half a line: labels hang from the middle of their first one.
+_UP_A_LINE: Final = {
+    "condition": {"test": "indexof(datum.value, '\\n') > 0", "value": -7},
+    "value": 0,
+}
 _MOST_TICKS: Final = 6
 _MOST_POINTS: Final = 400  # of a curve: more than a figure has pixels for
 
@@ -146,7 +151,7 @@ def bars(
             "type": "nominal",
             "title": None,
             "sort": list(order),
-            "axis": {"labelExpr": "split(datum.label, '\\n')"},
+            "axis": {"labelExpr": "split(datum.label, '\\n')", "labelOffset": _UP_A_LINE},
         },
         "x": {
             "field": "value",

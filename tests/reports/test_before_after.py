@@ -53,7 +53,7 @@ def test_a_figure_has_its_unit_and_says_which_way_it_went() -> None:
 
 def test_what_grew_is_told_as_more() -> None:
     rows = shown(samples.report(quantize()))
-    assert rows["Parameters"][2] == "1.00× more"
+    assert rows["Parameters"][2] == "1.00×"  # 2,318 more of 1,412,682
     assert rows["Smallest weights file"] == ["5.65 MB", "1.47 MB", "3.84× smaller"]
 
 
@@ -61,6 +61,17 @@ def test_two_runtimes_are_both_named() -> None:
     rows = shown(samples.report(quantize()))
     label = "p50, batch 1, eager → onnxruntime"
     assert rows[label][2] == "5.25× as fast (5.15×–5.35×)"
+
+
+def test_an_interval_that_is_wide_is_said_to_be_noise() -> None:
+    spec, result = samples.distill()
+    assert "not quiet" not in " ".join(samples.report((spec, result)).notes)
+    found = result.comparison
+    assert found is not None
+    noisy = found.latencies[1].model_copy(update={"low": 1.6, "high": 6.5})
+    changed = found.model_copy(update={"latencies": (found.latencies[0], noisy)})
+    report = samples.report((spec, result.model_copy(update={"comparison": changed})))
+    assert "by its middle (batch 32, eager)." in " ".join(report.notes)
 
 
 def test_what_was_not_measured_has_no_row_and_no_figure() -> None:
