@@ -1,8 +1,19 @@
 """The longer tables of a pruning's report."""
 
+from typing import Final
+
 from service.contract.prune_result import PruneResult
 from service.contract.reports import Column, Table
 from service.reports.body import ACCURACY, table
+
+_PROMISES: Final = {
+    "macs": "share of MACs left, at most",
+    "parameters": "share of parameters left that are not zero, at most",
+    "size_bytes": "bytes of the smaller weights file, at most",
+    "latency_ms": "median in ms at the target's batch size, at most",
+    "min_speedup": "times faster at the target's batch size, at least",
+    "max_accuracy_drop_points": "percentage points of validation accuracy lost, at most",
+}
 
 
 def layers_table(result: PruneResult) -> Table:
@@ -39,15 +50,24 @@ def layers_table(result: PruneResult) -> Table:
     )
 
 
+def steps_words(result: PruneResult) -> tuple[str, str]:
+    """What the shares of steps are of, and what was asked for: cut channels take parameters
+    along, zeros are the weights that were asked for."""
+    if any(layer.channels_after < layer.channels_before for layer in result.layers):
+        return "parameters", "channels asked for"
+    return "weights", "asked for"
+
+
 def steps_table(result: PruneResult) -> Table:
     """What a schedule asked for and what it got."""
+    of, asked = steps_words(result)
     return table(
         ident="steps",
         title="Steps of the schedule",
         columns=(
             Column(key="step", title="Step", format="count"),
-            Column(key="asked", title="Asked for", format="percent"),
-            Column(key="sparsity", title="Gone or zero", format="percent"),
+            Column(key="asked", title=asked.capitalize(), format="percent"),
+            Column(key="sparsity", title=f"{of.capitalize()} gone or zero", format="percent"),
             Column(key="accuracy", title="Validation accuracy", format="percent"),
         ),
         rows=(
@@ -100,10 +120,17 @@ def targets_table(result: PruneResult) -> Table:
         title="Promises",
         columns=(
             Column(key="name", title="Target"),
+            Column(key="means", title="What it promises"),
             Column(key="asked", title="Asked for", format="number"),
             Column(key="reached", title="Reached", format="number"),
         ),
         rows=(
-            {"name": one.name, "asked": one.asked, "reached": one.reached} for one in result.targets
+            {
+                "name": one.name,
+                "means": _PROMISES[one.name],
+                "asked": one.asked,
+                "reached": one.reached,
+            }
+            for one in result.targets
         ),
     )

@@ -62,3 +62,18 @@ def test_key_figures_have_both_sizes_and_the_first_speedup() -> None:
     figures = key_figures(prune()[1])
     assert (figures["sparse_bytes"], figures["speedup"]) == (420_000, 2.1)
     assert figures["test_accuracy"] == 350 / 360
+
+
+def test_only_cut_channels_are_drawn_as_such() -> None:
+    spec, result = prune()
+    drawn = {chart.id: chart.description for chart in samples.report((spec, result)).charts}
+    assert drawn["channels"] == "2 of 3 layers have fewer outputs."
+    assert "75.00 % of the parameters went" in drawn["steps"]
+    whole = tuple(
+        layer.model_copy(update={"channels_after": layer.channels_before})
+        for layer in result.layers
+    )
+    zeros = samples.report((spec, result.model_copy(update={"layers": whole})))
+    drawn = {chart.id: chart.description for chart in zeros.charts}
+    assert "channels" not in drawn
+    assert "75.00 % of the weights went" in drawn["steps"]

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
+from traceback import walk_tb
 from typing import Any, Final
 
 import torch
@@ -63,10 +64,18 @@ def coupling(module: nn.Module, example: Tensor) -> Coupling:
     except Exception as error:
         if not hasattr(graph, "module2node"):
             raise NotPrunable(
-                f"cannot trace the network: {type(error).__name__}: {error}",
+                f"cannot trace {_where(error, module)}: {type(error).__name__}: {error}",
                 hint="Prune it with `unstructured`, or choose another architecture.",
             ) from error
     return Coupling(graph, frozenset(_mend(graph)))
+
+
+def _where(error: Exception, module: nn.Module) -> str:
+    """The innermost layer that was running."""
+    names = {layer: name for name, layer in module.named_modules() if name}
+    running = (frame.f_locals.get("self") for frame, _ in walk_tb(error.__traceback__))
+    found = [names[one] for one in running if isinstance(one, nn.Module) and one in names]
+    return found[-1] if found else "the network"
 
 
 class _MapPruner(tp.BasePruningFunc):  # type: ignore[misc]  # the library has no types

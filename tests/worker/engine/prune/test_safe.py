@@ -1,9 +1,11 @@
 """Groups are tried before they are promised."""
 
+import pytest
 import torch
 from torch import Tensor, nn
 
 from tests.worker.engine.prune.nets import Residual, unsettle
+from worker.engine.errors import NotPrunable
 from worker.engine.models.config import ModelConfig
 from worker.engine.models.folder import build
 from worker.engine.prune import safe
@@ -105,3 +107,39 @@ def test_a_channel_shuffle_leaves_its_own_stream_and_no_other_layer() -> None:
     )))  # fmt: skip
     traced = trace(net, (3, 64, 64))
     assert {"conv5.0", "stage2.0.branch2.0"} <= {group.name for group in traced.groups}
+
+
+class Recurrent(nn.Module):
+    """A recurrent layer, whose gates nobody follows, reads what a linear layer gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.memory = nn.Linear(4, 6), nn.LSTM(6, 5, batch_first=True)
+        self.second, self.last = nn.Linear(5, 7), nn.Linear(7, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        remembered, _ = self.memory(self.first(x).relu())
+        logits: Tensor = self.last(self.second(remembered[:, -1]).relu())
+        return logits
+
+
+def test_layers_that_tracing_gives_up_are_named() -> None:
+    torch.manual_seed(0)
+    traced = trace(Recurrent().eval(), (5, 4))
+    assert [group.name for group in traced.groups] == ["second"]
+    assert traced.left_out == ("first",)
+
+
+class Broken(nn.Module):
+    """Fails on every input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        raise RuntimeError("no such thing")
+
+
+def test_a_network_that_cannot_be_traced_is_told_by_its_layer() -> None:
+    net = nn.Sequential(nn.Linear(4, 6), nn.Sequential(nn.ReLU(), Broken()), nn.Linear(6, 3))
+    with pytest.raises(NotPrunable, match=r"cannot trace 1\.1: RuntimeError: no such") as seen:
+        trace(net.eval(), (4,))
+    assert seen.value.hint is not None
+    assert "unstructured" in seen.value.hint
