@@ -9,7 +9,7 @@ Finished trials are kept in `.bench/distill_quality.jsonl`, so that a long campa
 it was stopped; delete the file to measure anew.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -17,6 +17,7 @@ from benchmarks import real_data
 from benchmarks.figures import Options, Report
 from benchmarks.hinton import HintonStudent, HintonTeacher
 from benchmarks.lessons import Lesson, LessonTeacher
+from benchmarks.option_chart import draw
 from benchmarks.trials import Trial, Trials, gain
 from benchmarks.twins import Data, DigitsTeacher, Loop, Twin, test_images
 from service.contract.distill import Preset
@@ -28,7 +29,11 @@ _FULL: Final = (*_QUICK, "cifar_resnet20")
 _EPOCHS: Final = 10
 _EACH_LOSS: Final = "cifar_resnet8"
 _RESULTS: Final = Path(".bench/distill_quality.jsonl")
-_CURVES: Final = {"temperature": (1, 2, 4, 8, 16), "alpha": (0.1, 0.3, 0.5, 0.7, 0.9)}
+_CURVES: Final[Mapping[str, tuple[float, ...]]] = {
+    "temperature": (1, 2, 4, 8, 16),
+    "alpha": (0.1, 0.3, 0.5, 0.7, 0.9),
+}
+_CHART: Final = Path(".bench/distill_options.svg")
 _SLACK: Final = -0.5  # points that an interval may lie below the control
 _SLACK_TOLD: Final = "95 % interval not wholly below −0.5"
 _MOST_MORE_ERRORS: Final = 3
@@ -49,11 +54,6 @@ def run(options: Options) -> Report:
     each_loss = _SEEDS if full else _SEEDS[:1]
     presets: list[Taught] = [{"preset": name} for name in get_args(Preset)]
     losses: dict[str, Taught] = {name: {"loss": {"name": name}} for name in LOSSES}
-    curves: dict[str, Taught] = {
-        f"{option} {value}": {"loss": {"name": "kd", option: value}}
-        for option, values in _CURVES.items()
-        for value in values
-    }
     # The longest first, so that no core waits in the end for another.
     asked: list[Trial] = []
     for student in students:
@@ -61,8 +61,8 @@ def run(options: Options) -> Report:
             asked += _lessons(student, epochs, taught)
     for taught in losses.values():
         asked += _lessons(_EACH_LOSS, epochs, taught, each_loss)
-    for taught in curves.values() if full else ():
-        asked += _lessons(_EACH_LOSS, epochs, taught)
+    if full:
+        asked += [lesson for lessons in _curves(epochs).values() for lesson in lessons.values()]
     for data in get_args(Data):
         for loop in get_args(Loop):
             asked += _twins(data, loop)
@@ -74,9 +74,8 @@ def run(options: Options) -> Report:
         _tell_student(report, trials, student, epochs, presets)
     for name, taught in losses.items():
         _tell_loss(report, trials, name, epochs, taught, each_loss)
-    for told, taught in curves.items() if full else ():
-        values = trials.values(_lessons(_EACH_LOSS, epochs, taught))
-        report.told(f"{_EACH_LOSS}: kd with {told}", _listed(values), "%")
+    if full:
+        _tell_curves(report, trials, epochs)
     _tell_twins(report, trials)
     _tell_hinton(report, trials)
     return report
@@ -86,6 +85,17 @@ def _lessons(
     student: str, epochs: int, taught: Taught, seeds: Sequence[int] = _SEEDS
 ) -> list[Lesson]:
     return [Lesson(student, epochs, seed, taught) for seed in seeds]
+
+
+def _curves(epochs: int) -> dict[str, dict[float, Lesson]]:
+    """`kd` by the values of each option, at one seed."""
+    return {
+        option: {
+            value: Lesson(_EACH_LOSS, epochs, _SEEDS[0], {"loss": {"name": "kd", option: value}})
+            for value in values
+        }
+        for option, values in _CURVES.items()
+    }
 
 
 def _twins(data: Data, loop: Loop) -> list[Twin]:
@@ -126,6 +136,19 @@ def _tell_loss(
     name = f"{_EACH_LOSS}: {loss}, upper end of 95 %"
     report.at_least(name, high, "points", _SLACK, _SLACK_TOLD)
     report.told(f"{_EACH_LOSS}: gain of {loss}", f"{mean:+.2f} from {low:+.2f}", "points")
+
+
+def _tell_curves(report: Report, trials: Trials, epochs: int) -> None:
+    reached = {
+        option: {value: trials.value(lesson) for value, lesson in lessons.items()}
+        for option, lessons in _curves(epochs).items()
+    }
+    for option, by_value in reached.items():
+        for value, accuracy in by_value.items():
+            report.told(f"{_EACH_LOSS}: kd with {option} {value}", accuracy, "%")
+    (control,) = trials.values(_lessons(_EACH_LOSS, epochs, None, _SEEDS[:1]))
+    draw(_CHART, reached, control, f"{_EACH_LOSS} distilled by kd")
+    report.told("accuracy by temperature and alpha, drawn in", str(_CHART), "")
 
 
 def _tell_twins(report: Report, trials: Trials) -> None:
