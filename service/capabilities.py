@@ -24,6 +24,7 @@ def capabilities(session: Session, alive_s: float) -> CapabilitiesRead:
         pruning=_by_name(worker.pruning for worker in workers),
         layers={name: layers for name, layers in LAYERS_OF.items() if name in options},
         runtimes=_all(worker.runtimes for worker in workers),
+        exporters=_all(worker.exporters for worker in workers),
         datasets=_all(worker.datasets for worker in workers),
         devices=_all([worker.device_name] for worker in workers),
         hardware=tuple(dict.fromkeys(_hardware(worker) for worker in workers)),

@@ -62,6 +62,7 @@ class WorkerAbilities(Contract):
         default_factory=dict, description="Importances, by pruning method."
     )
     runtimes: tuple[str, ...] = Field(description="Runtimes of benchmarks.")
+    exporters: tuple[str, ...] = Field((), description="Formats of exports.")
     datasets: tuple[str, ...] = Field(description="Built-in datasets.")
 
 
@@ -134,6 +135,7 @@ class CapabilitiesRead(Contract):
         description="Layers that losses of features can read, by built-in architecture."
     )
     runtimes: tuple[str, ...] = Field(description="Runtimes of benchmarks.")
+    exporters: tuple[str, ...] = Field((), description="Formats of exports.")
     datasets: tuple[str, ...] = Field(description="Built-in datasets.")
     devices: tuple[str, ...] = Field(description="Names of the devices.")
     hardware: tuple[Hardware, ...] = Field(

@@ -15,6 +15,7 @@ from worker.engine.device import (
     resolve_device,
 )
 from worker.engine.distill.losses import LOSSES
+from worker.engine.export.formats import available
 from worker.engine.measure.runtimes import RUNTIMES
 from worker.engine.models import registry
 from worker.engine.prune.recipe import IMPORTANCES_OF
@@ -42,5 +43,6 @@ def capabilities() -> dict[str, Any]:
         "losses": list(LOSSES),
         "pruning": {name: list(taken) for name, taken in IMPORTANCES_OF.items()},
         "runtimes": list(RUNTIMES),
+        "exporters": list(available()),
         "datasets": list(BUILTIN),
     }

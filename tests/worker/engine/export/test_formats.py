@@ -10,6 +10,7 @@ import torch
 from safetensors import safe_open
 
 from worker.engine.errors import NotExportable, RuntimeMissing
+from worker.engine.export import formats
 from worker.engine.export.formats import EXPORTERS
 from worker.engine.export.onnx import export_onnx
 from worker.engine.export.parity import compare, logits_of, random_inputs
@@ -97,3 +98,11 @@ def test_random_inputs_are_normalised_to_unit_variance(loaded: LoadedModel) -> N
     with torch.no_grad():
         expected = loaded.module(x)
     assert torch.allclose(logits_of(loaded.module, CONFIG, split), expected, atol=1e-4)
+
+
+def test_only_formats_that_can_be_written_here_are_offered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert formats.available() == ("safetensors", "onnx", "pt2", "openvino")
+    monkeypatch.setattr(formats, "find_spec", lambda name: None)
+    assert formats.available() == ("safetensors", "onnx", "pt2")
