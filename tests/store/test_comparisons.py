@@ -58,9 +58,7 @@ def test_finished_jobs_are_found_by_what_they_name_newest_first(jobs: Jobs) -> N
     made = [_add(jobs, "benchmark", named) for _ in range(3)]
     _add(jobs, "train", named)
     _add(jobs, "benchmark")
-    waiting = NewJob(
-        project="p", kind="benchmark", spec={"kind": "benchmark"}, references=(named,)
-    )
+    waiting = NewJob(project="p", kind="benchmark", spec={"kind": "benchmark"}, references=(named,))
     jobs.do(lambda store: store.add(waiting))
     with jobs.database.read() as session:
         assert finished_users(session, "p", [named], "benchmark", 9) == made[::-1]

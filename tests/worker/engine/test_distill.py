@@ -83,7 +83,10 @@ def test_a_mix_weighs_the_labels_and_each_loss() -> None:
     kd = 4 * rel_entr(p, q).sum(axis=1).mean()
     mse = np.mean((student - teacher) ** 2)
     objective = Distillation(
-        [Term("kd", {"temperature": 2.0}, weight=0.5), Term("mse", {"scale": 1.0}, weight=0.2, scale=10.0)],
+        [
+            Term("kd", {"temperature": 2.0}, weight=0.5),
+            Term("mse", {"scale": 1.0}, weight=0.2, scale=10.0),
+        ],
         KnownTeachers(torch.tensor(teacher)[None]),
         hard_weight=[0.3, 0.6],
     )
