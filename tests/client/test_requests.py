@@ -51,7 +51,8 @@ def test_handles_and_specs_stand_for_models() -> None:
         "name": "kd",
         "temperature": 2.0,
         "standardise": False,
-        "alpha": 0.3,
+        "alpha": 0.7,
+        "alpha_end": 0.3,
         "warmup_epochs": 0,
         "weight": 1.0,
     }
