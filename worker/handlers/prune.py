@@ -19,7 +19,7 @@ from service.contract.prune_result import (
 )
 from service.contract.training import ModelFacts
 from service.reports.key_figures import key_figures
-from worker.child import epoch_read
+from worker.channel_observer import epoch_read
 from worker.engine.models.folder import WEIGHTS, LoadedModel
 from worker.engine.prune.layers import layer_facts
 from worker.engine.prune.pruner import StructuredPruner

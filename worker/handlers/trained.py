@@ -10,7 +10,7 @@ from service.contract.normalisation import Normalisation
 from service.contract.training import DataFacts, Evaluation, ModelFacts, SeedsSummary
 from service.reports.build import reproduction
 from service.reports.card import model_card
-from worker.child import epoch_read
+from worker.channel_observer import epoch_read
 from worker.engine.data.split import Data
 from worker.engine.models.folder import CARD, LoadedModel, load_folder, save_folder
 from worker.handlers.before_after import Judged

@@ -11,7 +11,7 @@ import torch
 from service.contract.ids import new_id
 from service.contract.specs import SPECS
 from tests.worker.engine.recorder import Recorder
-from worker.child import ChannelObserver
+from worker.channel_observer import ChannelObserver
 from worker.engine.data.canonical import save_data
 from worker.engine.data.split import Data, Split
 from worker.engine.models.config import ModelConfig
