@@ -28,8 +28,25 @@ def reproduce_tables(provenance: Provenance) -> tuple[Table, ...]:
 
 def settings(spec: JobSpec) -> list[tuple[str, str]]:
     """The fields that differ from their defaults, by path, with whatever names a choice."""
-    plain = spec.model_dump(mode="json", exclude_defaults=True, exclude=_LABELS)
-    return [("kind", spec.kind), *((k, v) for k, v in _leaves(plain) if k != "kind")]
+    whole = spec.model_dump(mode="json", exclude=_LABELS)
+    changed = spec.model_dump(mode="json", exclude=_LABELS, exclude_defaults=True)
+    asked = _named(changed, whole)
+    return [("kind", spec.kind), *((k, v) for k, v in _leaves(asked) if k != "kind")]
+
+
+def _named(changed: Any, whole: Any) -> Any:
+    """`changed` with what a default says only beside another field: which of several things this
+    is, and where an alpha ends, which stays where it is given alone."""
+    if isinstance(changed, Mapping):
+        beside = {"name", "alpha_end"} if "alpha" in changed else {"name"}
+        return {
+            key: _named(changed[key], value) if key in changed else value
+            for key, value in whole.items()
+            if key in changed or key in beside
+        }
+    if isinstance(changed, list):
+        return [_named(one, other) for one, other in zip(changed, whole, strict=True)]
+    return changed
 
 
 def _leaves(plain: Mapping[str, Any], under: str = "") -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ def test_only_what_differs_from_the_defaults_was_asked_for() -> None:
         {
             "kind": "distill", "name": "a name", "teacher": samples.TEACHER, "dataset": "digits",
             "student": {"architecture": "mlp", "options": {"hidden": [8, 4]}},
-            "loss": [{"name": "dkd", "weight": 2}, {"name": "at"}],
+            "loss": [{"name": "dkd", "weight": 2}, {"name": "at"}, {"name": "js", "alpha": 0.5}],
             "training": {"epochs": 7}, "seeds": [3, 1],
         }
     )  # fmt: skip
@@ -21,6 +21,9 @@ def test_only_what_differs_from_the_defaults_was_asked_for() -> None:
     assert asked["kind"] == "distill"
     assert asked["student.options.hidden"] == "8, 4"
     assert (asked["loss[0].weight"], asked["training.epochs"]) == ("2.0", "7")
+    assert (asked["loss[0].name"], asked["loss[1].name"]) == ("dkd", "at")
+    assert (asked["loss[2].alpha"], asked["loss[2].alpha_end"]) == ("0.5", "None")
+    assert "loss[1].alpha_end" not in asked
     assert not {"name", "training.learning_rate", "latency_batch_sizes"} & set(asked)
 
 

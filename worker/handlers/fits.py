@@ -40,8 +40,13 @@ class Fits:
         self._written_at = time.monotonic()
         if job.order.checkpoint is not None:
             kept = load(job.folder / job.order.checkpoint)
-            self._finished = kept[_FITS]
-            self._running = (kept["running"], kept["state"]) if kept["state"] else None
+            if _FITS in kept:
+                self._finished = kept[_FITS]
+                self._running = (kept["running"], kept["state"]) if kept["state"] else None
+            else:
+                job.observer.on_warning(
+                    "the checkpoint is of an older version of Modelpress: began from the start"
+                )
 
     def run(
         self, module: nn.Module, facts: Mapping[str, Any], options: FitOptions, train: Train

@@ -1,5 +1,6 @@
 """Prune jobs of several trainings go on after a stop, and do none of them twice."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.worker.engine.recorder import Recorder
 from tests.worker.handlers.conftest import MakeJob
 from tests.worker.handlers.test_prune import PRUNE, pruned
+from worker.engine.checkpoint import save
 from worker.engine.errors import Stopped
 
 # 60 examples in batches of 16 are 4 steps an epoch; should_stop is asked after each.
@@ -63,6 +65,16 @@ def test_a_search_does_not_try_twice_what_an_earlier_attempt_tried(make_job: Mak
     assert found.targets == expected.targets
     assert len(before.epochs) == 2
     assert len(before.epochs) + len(after.epochs) == len(whole.epochs)
+
+
+def test_a_checkpoint_of_an_older_version_is_left_aside(make_job: MakeJob, tmp_path: Path) -> None:
+    # It held the loop's state alone.
+    save(tmp_path / "old.ckpt", {"model": {}, "progress": {}})
+    recorder = Recorder()
+    found = pruned(make_job(recorder, checkpoint=tmp_path / "old.ckpt", **PRUNE, finetune=TUNING))
+    assert found.stages
+    assert len(recorder.epochs) == TUNING["epochs"]
+    assert any("older version" in warning for warning in recorder.warnings)
 
 
 def test_the_progress_of_a_sweep_ends_where_it_said(make_job: MakeJob) -> None:
