@@ -41,21 +41,23 @@ def _standing(name: str, asked: float, subject: Subject) -> TargetStanding:
             text = f"The model has {show.size(now or 0)}; at most {show.size(asked)} are wanted."
             state = "kept" if now is not None and now <= asked else "open"
         case "latency_ms":
-            now = min((one.p50_ms for one in subject.timings.values()), default=None)
+            slowest = subject.slowest
             where = f"at batch size {subject.batch_size}"
-            if now is None:
-                state = "not_measured"
+            if slowest is None:
+                now, state = None, "not_measured"
                 text = (
                     f"Cannot be judged: no finished job has timed the model {where} on a device "
                     "that is alive. A benchmark does."
                 )
             else:
+                now = slowest.p50_ms
                 state = "kept" if now <= asked else "open"
-                runtime = min(subject.timings, key=lambda r: subject.timings[r].p50_ms)
+                run, devices = slowest.setting, len({device for device, *_ in subject.timings})
                 text = (
-                    f"The median is {show.significant(now)} ms {where} in {runtime} on "
-                    f"{subject.timings[runtime].place.name}; at most {show.significant(asked)} ms "
-                    "are wanted."
+                    f"The median is {show.significant(now)} ms {where} in {run.runtime} "
+                    f"({run.precision}) on {slowest.place.name}"
+                    f"{f', the slowest of {devices} devices' if devices > 1 else ''}; at most "
+                    f"{show.significant(asked)} ms are wanted."
                 )
         case "min_speedup":
             text = (
@@ -152,7 +154,7 @@ def _reached(
     name: str, candidate: Candidate, subject: Subject
 ) -> tuple[tuple[float, float] | None, RecommendationEvidence | None]:
     """The range that is expected in the promise's own terms, and who says so."""
-    model, now = subject.model, subject.p50_ms(candidate.runtime)
+    model, now = subject.model, subject.p50s_ms(candidate.runtime)
     if name == "latency_ms" and candidate.p50_ms is not None:
         return (candidate.p50_ms, candidate.p50_ms), candidate.evidence[0]
     one = _range_of(name, candidate)
@@ -167,7 +169,7 @@ def _reached(
         case "min_speedup":
             reached = (one.low, one.high)
         case "latency_ms" if now:
-            reached = (now / one.high, now / one.low)
+            reached = (min(now) / one.high, max(now) / one.low)
         case "max_accuracy_drop_points":
             reached = (-one.high, -one.low)
     return reached, one.source

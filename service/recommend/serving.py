@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from service.contract.recommendations import Expected, RecommendationEvidence
+from service.evidence import Timing
 from service.recommend.candidate import Candidate, between, rule
 from service.recommend.subject import Subject
 from service.reports import show
@@ -27,16 +28,18 @@ def serving(subject: Subject) -> Iterator[Candidate]:
     timed = {"latency_ms", "min_speedup"} & set(subject.targets)
     if subject.targets and not timed:
         return
-    best = min(
-        (name for name in subject.timings if name in _FORMATS),
-        key=lambda name: subject.timings[name].p50_ms,
-        default=None,
-    )
-    others = [name for name in runtimes(subject) if name not in subject.timings]
-    if best is not None and best != "eager" and subject.has("export"):
+    best = subject.slowest
+    timed_in = {one.setting.runtime for one in subject.timings.values()}
+    others = [name for name in runtimes(subject) if name not in timed_in]
+    if best is not None and _is_exported(best) and subject.has("export"):
         yield _export(subject, best)
     elif others and subject.has("benchmark"):
         yield _benchmark(subject)
+
+
+def _is_exported(timed: Timing) -> bool:
+    """Whether an export makes what was timed: it keeps float32."""
+    return timed.setting.runtime in _FORMATS and timed.setting.precision == "fp32"
 
 
 def runtimes(subject: Subject) -> list[str]:
@@ -53,8 +56,9 @@ def runtimes(subject: Subject) -> list[str]:
     return sorted(here, key=lambda name: name != "eager")
 
 
-def _export(subject: Subject, runtime: str) -> Candidate:
-    timed, eager = subject.timings[runtime], subject.timings.get("eager")
+def _export(subject: Subject, timed: Timing) -> Candidate:
+    runtime = timed.setting.runtime
+    eager = subject.timings.get((timed.place.name, "eager", timed.setting.precision))
     text = (
         f"{show.significant(timed.p50_ms)} ms in {runtime} at batch size {subject.batch_size} on "
         f"{timed.place.name}"

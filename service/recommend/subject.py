@@ -90,19 +90,33 @@ class Subject:
         return device in self.can.devices or not self.can.workers
 
     @cached_property
-    def timings(self) -> Mapping[str, Timing]:
-        """Its latency at `batch_size` on a device that is alive, by runtime."""
-        found: dict[str, Timing] = {}
+    def timings(self) -> Mapping[tuple[str, str, str], Timing]:
+        """Its latency at `batch_size` on devices that are alive, the newest of each: by device,
+        runtime and precision."""
+        found: dict[tuple[str, str, str], Timing] = {}
         for one in self.evidence.timings:
             mine = (one.model, one.setting.batch_size) == (self.model.model, self.batch_size)
             if mine and self.is_alive(one.place.name):
-                found.setdefault(one.setting.runtime, one)
+                key = (one.place.name, one.setting.runtime, one.setting.precision)
+                found.setdefault(key, one)
         return found
 
-    def p50_ms(self, runtime: str) -> float | None:
-        """The median of `timings`."""
-        timed = self.timings.get(runtime)
-        return None if timed is None else timed.p50_ms
+    @property
+    def slowest(self) -> Timing | None:
+        """Of what was timed fastest on each device the slowest: a latency that all of them keep."""
+        best: dict[str, Timing] = {}
+        for one in sorted(self.timings.values(), key=lambda timed: timed.p50_ms):
+            best.setdefault(one.place.name, one)
+        return max(best.values(), key=lambda timed: timed.p50_ms, default=None)
+
+    def p50s_ms(self, runtime: str) -> list[float]:
+        """Its medians in float32, which forecasts start from; a graph of int8 is for processors."""
+        return [
+            one.p50_ms
+            for one in self.timings.values()
+            if (one.setting.runtime, one.setting.precision) == (runtime, "fp32")
+            and (runtime != "onnxruntime" or one.place.device == "cpu")
+        ]
 
 
 def look(session: Session, project: str, alive_s: float, asked: RecommendationCreate) -> Subject:

@@ -95,9 +95,17 @@ def subject(
     )
 
 
-def timing(runtime: str, p50_ms: float, *, device: str = CPU, batch_size: int = 1) -> Timing:
+def timing(
+    runtime: str,
+    p50_ms: float,
+    *,
+    device: str = CPU,
+    batch_size: int = 1,
+    precision: str = "fp32",
+) -> Timing:
     """A latency of the model that is asked about."""
-    place, setting = Place("cpu", device, 2), Setting(runtime, batch_size, "fp32")
+    kind = "cuda" if device == GPU.device_name else "cpu"
+    place, setting = Place(kind, device, 2), Setting(runtime, batch_size, precision)
     return Timing(TEACHER, samples.JOB, place, setting, p50_ms)
 
 

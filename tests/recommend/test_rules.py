@@ -172,6 +172,43 @@ def test_a_latency_that_nobody_measured_is_said_to_be_so() -> None:
     assert best.evidence[0].kind == "job"
 
 
+def test_another_runtime_that_was_slower_is_not_recommended() -> None:
+    asked = subject(
+        targets={"latency_ms": 0.5}, timings=(timing("eager", 1.0), timing("onnxruntime", 5.0))
+    )
+    assert not any(one.method.startswith("serve:") for one in recommendations_for(asked))
+
+
+def test_a_precision_that_no_export_keeps_is_not_served() -> None:
+    halved = (timing("eager", 3.0), timing("openvino", 1.0, precision="bf16"))
+    asked = subject(targets={"latency_ms": 2}, timings=halved)
+    assert not any(one.method.startswith("serve:") for one in recommendations_for(asked))
+
+
+def test_a_latency_is_kept_where_every_timed_device_keeps_it() -> None:
+    timed = (timing("eager", 0.5, device=GPU.device_name), timing("eager", 4.0))
+    both = workers(WITH_VNNI, GPU)
+    (standing,) = standings(subject(targets={"latency_ms": 2}, timings=timed, can=both))
+    assert (standing.state, standing.now) == ("open", 4.0)
+    assert "the slowest of 2 devices" in standing.text
+    (standing,) = standings(subject(targets={"latency_ms": 5}, timings=timed, can=both))
+    assert (standing.state, standing.now) == ("kept", 4.0)
+    on_gpu = workers(GPU)
+    (standing,) = standings(subject(targets={"latency_ms": 2}, timings=timed, can=on_gpu))
+    assert (standing.state, standing.now) == ("kept", 0.5)
+
+
+def test_int8_is_forecast_from_float32_on_a_processor() -> None:
+    timed = (
+        timing("onnxruntime", 0.2, device=GPU.device_name),
+        timing("onnxruntime", 3.0, precision="bf16"),
+        timing("onnxruntime", 11.0),
+    )
+    asked = subject(targets={"latency_ms": 0.1}, timings=timed, can=workers(WITH_VNNI, GPU))
+    (latency,) = by_method(asked)["static_int8"].targets
+    assert latency.text.startswith("4.40 to 5.00 ms")  # 11 ÷ 2.5 and ÷ 2.2
+
+
 def test_zeros_are_offered_where_only_bytes_count() -> None:
     assert "unstructured" in by_method(subject(targets={"size_bytes": 400_000}))
     others: list[dict[str, float] | None] = [
