@@ -54,9 +54,10 @@ class ComparisonCreate(Contract):
         }
     )
 
-    models: Annotated[tuple[ModelRef, ...], Len(2, 32), AfterValidator(_each_once)] = Field(
-        description="Models and finished jobs. A job stands for the model it made, a benchmark for "
-        "all that it measured.",
+    # One is enough where it is a benchmark: what they stand for is counted when they are resolved.
+    models: Annotated[tuple[ModelRef, ...], Len(1, 32), AfterValidator(_each_once)] = Field(
+        description="Models and finished jobs that stand for 2 to 32 models. A job stands for the "
+        "model it made, a benchmark for all that it measured.",
     )
     baseline: ModelRef | None = Field(
         None, description="What the others are held against: one of the models. None: the first."

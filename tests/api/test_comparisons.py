@@ -74,6 +74,9 @@ def test_a_benchmark_stands_for_what_it_measured_and_a_job_for_what_it_made(
     assert [one["model"] for one in values["models"]] == [*pair, made.id]
     assert values["baseline"] == made.id
     assert values["models"][2]["made_by"] == "train"
+    alone = compare(service, measured_by)
+    assert alone.status_code == 201
+    assert [one["model"] for one in alone.json()["values"]["models"]] == [*pair]
 
 
 def test_what_was_gathered_stays_when_the_jobs_are_gone(
@@ -125,6 +128,7 @@ def test_what_is_not_finished_is_a_conflict_and_what_failed_is_invalid(
 def test_requests_that_compare_nothing_are_refused(service: Service, pair: tuple[str, str]) -> None:
     assert pointers(compare(service, pair[0], pair[0])) == ["#/models"]
     assert pointers(compare(service, pair[0])) == ["#/models"]
+    assert pointers(compare(service)) == ["#/models"]
     assert pointers(compare(service, *pair, baseline=service.add_model())) == ["#/baseline"]
     assert pointers(compare(service, *pair, targets={"batch_size": 4})) == ["#/targets"]
     assert pointers(compare(service, *pair, axes=["loss"]))[0] == "#/axes/0"

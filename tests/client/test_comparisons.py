@@ -4,6 +4,7 @@ import httpx2
 import pytest
 
 from service.client import Conflict, NotFound
+from service.contract.comparisons import ComparisonCreate
 from service.contract.prune import Targets
 from tests.client.service_double import JOB, MODEL, job, problem, serve
 from tests.comparisons.samples import everything
@@ -32,6 +33,13 @@ def test_handles_stand_for_models_and_only_what_was_given_is_sent() -> None:
         "axes": ["macs"],
         "name": "two",
     }
+
+
+def test_a_benchmark_alone_may_stand_for_all_models() -> None:
+    client, service = serve(answer())
+    client.comparisons.create([JOB])
+    assert service.sent() == {"models": [JOB]}
+    assert ComparisonCreate.model_validate_json(service.requests[0].content).models == (JOB,)
 
 
 def test_one_is_read_again_and_fetched_as_a_page() -> None:
