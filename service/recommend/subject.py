@@ -125,7 +125,8 @@ def look(session: Session, project: str, alive_s: float, asked: RecommendationCr
     row = Finder(session, project).model(asked.model, "#/model")
     evidence = gather(session, project, [row])
     parent = _found(session, project, row.parent_id)
-    is_quantized = row.form == "graph" and row.job_id is not None
+    # A graph without a source was made here, and only quantising makes them. Its job may be gone.
+    is_quantized = row.form == "graph" and row.source is None
     lineage = row.architecture
     if row.form == "graph":
         lineage = None if parent is None else parent.architecture
@@ -173,7 +174,7 @@ def _model(session: Session, row: ModelRow, evidence: Evidence, dataset: str) ->
 
 
 def _pasts(session: Session, project: str, row: ModelRow) -> tuple[Past, ...]:
-    """Newest first; those of the very model before those of its architecture."""
+    """Those of the very model before those of its architecture, of each the newest first."""
     jobs = JobStore(session)
     named = [row.id] if row.job_id is None else [row.id, row.job_id]
     architecture = None if row.form == "graph" else row.architecture

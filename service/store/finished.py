@@ -30,19 +30,22 @@ def finished_on(
     kinds: Sequence[str],
     limit: int,
 ) -> list[str]:
-    """The newest succeeded jobs of some kinds that name one of `on_ids`, or that made their model
-    from one of this architecture."""
+    """Succeeded jobs of some kinds: those that name one of `on_ids`, then those that made their
+    model from one of this architecture (None: no others); of each the newest first."""
     made, parent = aliased(ModelRow), aliased(ModelRow)
-    naming = select(ReferenceRow.job_id).where(ReferenceRow.on_id.in_(on_ids))
-    from_alike = (
-        select(made.job_id)
-        .join(parent, made.parent_id == parent.id)
-        .where(made.project == project, parent.architecture == architecture)
-    )
+    is_named = JobRow.id.in_(select(ReferenceRow.job_id).where(ReferenceRow.on_id.in_(on_ids)))
+    counts = is_named
+    if architecture is not None:
+        from_alike = (
+            select(made.job_id)
+            .join(parent, made.parent_id == parent.id)
+            .where(made.project == project, parent.architecture == architecture)
+        )
+        counts = is_named | JobRow.id.in_(from_alike)
     query = select(JobRow.id).where(
         JobRow.project == project,
         JobRow.kind.in_(kinds),
         JobRow.status == "succeeded",
-        JobRow.id.in_(naming) | JobRow.id.in_(from_alike),
+        counts,
     )
-    return list(session.scalars(query.order_by(JobRow.id.desc()).limit(limit)))
+    return list(session.scalars(query.order_by(is_named.desc(), JobRow.id.desc()).limit(limit)))

@@ -6,6 +6,7 @@ import pytest
 
 from service.contract.ids import new_id
 from service.contract.recommendations import with_jobs
+from service.store.finished import finished_on
 from service.store.jobs import JobStore
 from service.store.models import ModelStore
 from service.store.values import ClaimingWorker, NewModel, NewWorker, Succeeded
@@ -148,6 +149,30 @@ def test_finished_jobs_on_the_model_and_on_its_architecture_are_evidence(service
     foreign = service.http.post("/v1/recommendations", json=body, headers=headers)
     assert foreign.status_code == 200
     assert job not in foreign.text
+
+
+def test_jobs_on_the_model_come_before_newer_ones_on_its_architecture(service: Service) -> None:
+    add_worker(service)
+    mine, other = add_teacher(service), add_teacher(service)
+    (first, _), (second, _), (newer, _) = (prune(service, model) for model in (mine, mine, other))
+    with service.database.read() as session:
+        for architecture, expected in (
+            ("cnn_teacher", [second, first, newer]),
+            (None, [second, first]),
+        ):
+            asked = (session, "default", [mine], architecture, ["prune"])
+            assert finished_on(*asked, 3) == expected
+            assert finished_on(*asked, 1) == [second]
+
+
+@pytest.mark.parametrize(("source", "can_shrink"), [("onnx", True), (None, False)])
+def test_a_graph_that_a_job_made_is_not_quantised_again_when_the_job_is_gone(
+    service: Service, source: str | None, can_shrink: bool
+) -> None:
+    graph = add_teacher(service, form="graph", architecture="onnx", source=source)  # no job_id
+    found = recommend(service, graph).json()["recommendations"]
+    kinds = {spec["kind"] for one in found for spec in one["specs"]}
+    assert ("quantize" in kinds) == can_shrink
 
 
 def test_a_job_stands_for_the_model_that_it_made(service: Service) -> None:
