@@ -104,8 +104,8 @@ class Invalid(ServiceError):
 class Unavailable(ServiceError):
     status, title, default_code = 503, "Unavailable", "unavailable"
 
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail, headers={"Retry-After": "2"})
+    def __init__(self, detail: str, *, code: str | None = None) -> None:
+        super().__init__(detail, code=code, headers={"Retry-After": "2"})
 
 
 class NoSpace(ServiceError):

@@ -10,7 +10,7 @@ from service.api.content import Content, of_blob
 from service.api.deps import Reader, ServicesDep, Writer, problems
 from service.api.documents import MEDIA_TYPES, DocumentFormat, accepted, serve_document
 from service.contract.comparisons import Comparison, ComparisonCreate
-from service.drawing import draw
+from service.drawing import TURNS, draw
 from service.errors import Missing
 from service.reports.markdown import to_markdown
 from service.services import Services
@@ -67,8 +67,11 @@ def get_comparison(
         case "md":
             content = _of_text(to_markdown(comparison), chosen)
         case _:
-            file = _drawn(services, comparison, f"report.{chosen}")
             media_type = MEDIA_TYPES[chosen]
+            file = _kept(services, comparison.id, f"report.{chosen}")
+            if file is None and request.method == "HEAD":
+                return _not_drawn_yet(media_type)
+            file = file or _drawn(services, comparison, f"report.{chosen}")
             content = of_blob(services.blobs, file.sha256, file.bytes, media_type, None)
     return serve_document(request, content)
 
@@ -84,12 +87,28 @@ def _of_text(text: str, chosen: DocumentFormat) -> Content:
     )
 
 
+def _not_drawn_yet(media_type: str) -> Response:
+    """The answer to a HEAD. How long it is turns out when it is drawn, which takes a GET."""
+    response = Response(media_type=media_type)
+    del response.headers["Content-Length"]
+    return response
+
+
+def _kept(services: Services, comparison_id: str, name: str) -> ComparisonFileRow | None:
+    with services.database.read() as session:
+        return ComparisonStore(session).file(comparison_id, name)
+
+
 def _drawn(services: Services, comparison: Comparison, name: str) -> ComparisonFileRow:
     """A page or picture, as it was drawn for whoever asked first."""
-    with services.database.read() as session:
-        row = ComparisonStore(session).file(comparison.id, name)
-    if row is not None:
-        return row
+    with TURNS.of(comparison.id):
+        row = _kept(services, comparison.id, name) or _draw(services, comparison, name)
+    if row is None:
+        raise Missing(f"{comparison.id} has nothing to show as {name}")
+    return row
+
+
+def _draw(services: Services, comparison: Comparison, name: str) -> ComparisonFileRow | None:
     files = {}
     for drawn, data in draw(comparison).items():
         blob = services.blobs.put_bytes(data)
@@ -97,7 +116,4 @@ def _drawn(services: Services, comparison: Comparison, name: str) -> ComparisonF
     with services.database.transaction() as session:
         store = ComparisonStore(session)
         store.keep_files(comparison.id, files)
-        row = store.file(comparison.id, name)
-    if row is None:
-        raise Missing(f"{comparison.id} has nothing to show as {name}")
-    return row
+        return store.file(comparison.id, name)

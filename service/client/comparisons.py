@@ -1,8 +1,10 @@
 """Comparisons: models side by side, by what finished jobs have measured."""
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from service.client.errors import Unavailable
 from service.client.http import Http, read_as
 from service.client.jobs import ReportFormat
 from service.client.kinds import plain
@@ -11,6 +13,7 @@ from service.contract import comparisons as contract
 from service.contract.prune import Targets
 
 _DRAWING_S: Final = 120.0  # a page is drawn when it is first asked for
+_BEING_DRAWN: Final = "being_drawn"
 
 
 class Comparison:
@@ -34,13 +37,20 @@ class Comparison:
         return self.data.values
 
     def report(self, format: ReportFormat = "html") -> bytes:  # noqa: A002  # the API's word
-        """The comparison as a file's bytes. Pages and pictures take some seconds the first time."""
-        return self._http.request(
-            "GET",
-            f"/v1/comparisons/{self.id}",
-            params={"format": format},
-            timeout_s=self._http.timeout_s + _DRAWING_S,
-        ).content
+        """The comparison as a file's bytes. Pages and pictures take some seconds the first time,
+        and up to two minutes while others are being drawn."""
+        until = time.monotonic() + _DRAWING_S
+        while True:
+            try:
+                return self._http.request(
+                    "GET",
+                    f"/v1/comparisons/{self.id}",
+                    params={"format": format},
+                    timeout_s=self._http.timeout_s + _DRAWING_S,
+                ).content
+            except Unavailable as error:  # after as many tries as any request has
+                if error.code != _BEING_DRAWN or time.monotonic() > until:
+                    raise
 
 
 class Comparisons:

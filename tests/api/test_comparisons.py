@@ -2,19 +2,23 @@
 
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from PIL import Image
 
 from service.contract.ids import new_id
+from service.drawing import TURNS
 from service.reports import documents
+from service.store.comparisons import ComparisonStore
 from service.store.values import Succeeded
 from tests.api.conftest import Service
 from tests.api.test_jobs import TRAIN, a_model, fail, finish, pointers
 from tests.comparisons.samples import benchmark, latency, measured
 from tests.reports import samples
 from tests.reports.pages import Page
+from tests.waiting import wait_until
 
 
 def benchmarked(service: Service, teacher: str, student: str) -> str:
@@ -156,3 +160,32 @@ def test_one_comparison_comes_as_json_page_text_and_picture(
     same = service.http.get(path, headers={"if-none-match": read.headers["etag"]})
     assert same.status_code == 304
     assert service.http.get(path, headers={"accept": "video/mp4"}).status_code == 406
+
+
+def test_what_another_is_drawing_is_not_drawn_twice(
+    service: Service, pair: tuple[str, str]
+) -> None:
+    made = compare(service, *pair).json()["id"]
+    page = f"/v1/comparisons/{made}?format=html"
+    with ThreadPoolExecutor(1) as pool:
+        with TURNS.of(made):
+            busy = service.http.get(page)
+            assert (busy.status_code, busy.json()["code"]) == (503, "being_drawn")
+            assert busy.headers["retry-after"] == "2"
+            waiting = pool.submit(service.http.get, page)
+            wait_until(lambda: TURNS.waiting == 1, 5, "the other request")
+            blob = service.blobs.put_bytes(b"<html>drawn by the first</html>")
+            with service.database.transaction() as session:
+                files = {"report.html": (blob.sha256, blob.bytes)}
+                ComparisonStore(session).keep_files(made, files)
+        assert waiting.result(30).content == b"<html>drawn by the first</html>"
+
+
+def test_head_draws_nothing(service: Service, pair: tuple[str, str]) -> None:
+    made = compare(service, *pair).json()["id"]
+    head = service.http.head(f"/v1/comparisons/{made}", headers={"accept": "text/html"})
+    assert head.status_code == 200
+    assert head.headers["content-type"].startswith("text/html")
+    assert "content-length" not in head.headers
+    with service.database.read() as session:
+        assert ComparisonStore(session).file(made, "report.html") is None

@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from service.client import Conflict, NotFound
+from service.client import Conflict, NotFound, Unavailable
 from service.contract.comparisons import ComparisonCreate
 from service.contract.prune import Targets
 from tests.client.service_double import JOB, MODEL, job, problem, serve
@@ -51,6 +51,20 @@ def test_one_is_read_again_and_fetched_as_a_page() -> None:
         "format=json",
         "format=html",
     ]
+
+
+def test_a_page_that_others_wait_for_too_is_waited_for() -> None:
+    busy = [problem(503, "being_drawn") for _ in range(9)]
+    client, service = serve(answer(200), *busy, httpx2.Response(200, content=b"<html>"))
+    assert client.comparisons.get(MADE.id).report() == b"<html>"
+    assert len(service.requests) == 11
+
+
+def test_a_service_that_fails_otherwise_is_not_waited_for() -> None:
+    client, service = serve(answer(200), *(problem(503, "unavailable") for _ in range(4)))
+    with pytest.raises(Unavailable):
+        client.comparisons.get(MADE.id).report()
+    assert len(service.requests) == 5
 
 
 def test_what_is_missing_or_unfinished_is_an_error_of_its_own() -> None:
