@@ -7,9 +7,11 @@ from fastapi import APIRouter, Query, Request, Response
 
 from service import comparisons as rules
 from service.api.content import Content, of_blob
-from service.api.deps import Reader, ServicesDep, Writer, problems
+from service.api.deps import After, Limit, Reader, ServicesDep, Writer, problems
 from service.api.documents import MEDIA_TYPES, DocumentFormat, accepted, serve_document
-from service.contract.comparisons import Comparison, ComparisonCreate
+from service.api.schemas import page
+from service.contract.comparisons import Comparison, ComparisonCreate, ComparisonListed
+from service.contract.wire import Page
 from service.drawing import TURNS, draw
 from service.errors import Missing
 from service.reports.markdown import to_markdown
@@ -34,6 +36,39 @@ def create_comparison(
     made = rules.create(services.database, caller.project, asked)
     response.headers["Location"] = f"/v1/comparisons/{made.id}"
     return made
+
+
+@router.get("", name="list_comparisons", summary="List comparisons", responses=problems())
+def list_comparisons(
+    caller: Reader, services: ServicesDep, limit: Limit = 20, after: After = None
+) -> Page[ComparisonListed]:
+    """Newest first, without their values."""
+    with services.database.read() as session:
+        found = ComparisonStore(session).list(caller.project, limit + 1, after)
+    listed = [
+        ComparisonListed(
+            id=one.id,
+            title=one.title,
+            headline=one.headline,
+            request=ComparisonCreate.model_validate(one.request, extra="ignore"),
+            created_at=one.created_at,
+        )
+        for one in found
+    ]
+    return page(listed, limit, [one.id for one in listed])
+
+
+@router.delete(
+    "/{comparison_id}",
+    name="delete_comparison",
+    status_code=204,
+    summary="Forget a comparison",
+    responses=problems(404),
+)
+def delete_comparison(comparison_id: str, caller: Writer, services: ServicesDep) -> None:
+    """With its pages and pictures. The jobs and models that it names stay."""
+    with services.database.transaction() as session:
+        ComparisonStore(session).delete(comparison_id, caller.project)
 
 
 @router.head("/{comparison_id}", include_in_schema=False)

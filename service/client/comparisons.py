@@ -1,7 +1,7 @@
 """Comparisons: models side by side, by what finished jobs have measured."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from service.client.errors import Unavailable
@@ -11,6 +11,7 @@ from service.client.kinds import plain
 from service.client.references import ModelLike, model_reference
 from service.contract import comparisons as contract
 from service.contract.prune import Targets
+from service.contract.wire import Page
 
 _DRAWING_S: Final = 120.0  # a page is drawn when it is first asked for
 _BEING_DRAWN: Final = "being_drawn"
@@ -88,3 +89,12 @@ class Comparisons:
         """One comparison. Raises `NotFound`."""
         path, params = f"/v1/comparisons/{comparison_id}", {"format": "json"}
         return Comparison(self._http, self._http.get(contract.Comparison, path, params))
+
+    def list(self, *, page_size: int = 100) -> Iterator[contract.ComparisonListed]:
+        """What was asked and gained, newest first, fetched as it is reached; `get` has the rest."""
+        kind, params = Page[contract.ComparisonListed], {"limit": page_size}
+        yield from self._http.pages(kind, "/v1/comparisons", params)
+
+    def delete(self, comparison_id: str) -> None:
+        """Delete one with its pages. Raises `NotFound`."""
+        self._http.request("DELETE", f"/v1/comparisons/{comparison_id}")

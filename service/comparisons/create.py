@@ -51,7 +51,8 @@ def create(database: Database, project: str, asked: ComparisonCreate) -> Compari
     values = values_of(asked, found, evidence, sparse)
     made = build_comparison(values, id=new_id("cmp"), created_at=moment)
     with database.transaction() as session:
-        ComparisonStore(session).add(made.id, project, made.model_dump(mode="json"))
+        body = made.model_dump(mode="json")
+        ComparisonStore(session).add(made.id, project, body, made.created_at)
     return made
 
 

@@ -286,3 +286,14 @@ class Comparison(Document):
     id: ComparisonId = Field(description="Sortable by time.")
     created_at: Time = Field(description="When the values were gathered; they stay as they are.")
     values: ComparisonValues = Field(description="What everything else is drawn from.")
+
+
+class ComparisonListed(Contract):
+    """A comparison in a list, without its values."""
+
+    id: ComparisonId = Field(description="Sortable by time.")
+    object: Literal["comparison"] = Field("comparison", description="Always `comparison`.")
+    title: str = Field(description="Its name.")
+    headline: str = Field(description="What was gained, in numbers.")
+    request: ComparisonCreate = Field(description="What was asked, defaults filled in.")
+    created_at: Time = Field(description="When the values were gathered.")

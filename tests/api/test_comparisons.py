@@ -189,3 +189,27 @@ def test_head_draws_nothing(service: Service, pair: tuple[str, str]) -> None:
     assert "content-length" not in head.headers
     with service.database.read() as session:
         assert ComparisonStore(session).file(made, "report.html") is None
+
+
+def test_comparisons_are_listed_newest_first_and_forgotten(
+    service: Service, pair: tuple[str, str]
+) -> None:
+    first, second = (compare(service, *pair, name=name).json() for name in ("first", "second"))
+    page = service.http.get("/v1/comparisons", params={"limit": 1}).json()
+    assert (page["has_more"], page["last_id"]) == (True, second["id"])
+    (listed,) = page["data"]
+    assert (listed["title"], listed["headline"]) == ("second", second["headline"])
+    assert listed["request"] == second["values"]["request"]
+    assert listed["created_at"] == second["created_at"]
+    rest = service.http.get("/v1/comparisons", params={"after": second["id"]}).json()
+    assert [one["id"] for one in rest["data"]] == [first["id"]]
+    assert rest["has_more"] is False
+    path = f"/v1/comparisons/{first['id']}"
+    stranger, reader = service.key_for("other"), service.key_for("default", "read")
+    assert service.http.get("/v1/comparisons", headers=stranger).json()["data"] == []
+    assert service.http.delete(path, headers=stranger).status_code == 404
+    assert service.http.delete(path, headers=reader).status_code == 403
+    assert service.http.delete(path).status_code == 204
+    assert service.http.get(path).status_code == 404
+    assert service.http.delete(path).status_code == 404
+    assert service.http.get(f"/v1/models/{pair[0]}").status_code == 200

@@ -6,7 +6,7 @@ import pytest
 from service.client import Conflict, NotFound, Unavailable
 from service.contract.comparisons import ComparisonCreate
 from service.contract.prune import Targets
-from tests.client.service_double import JOB, MODEL, job, problem, serve
+from tests.client.service_double import JOB, MODEL, job, page, problem, serve
 from tests.comparisons.samples import everything
 
 MADE = everything()
@@ -65,6 +65,22 @@ def test_a_service_that_fails_otherwise_is_not_waited_for() -> None:
     with pytest.raises(Unavailable):
         client.comparisons.get(MADE.id).report()
     assert len(service.requests) == 5
+
+
+def test_they_are_listed_page_after_page_and_deleted() -> None:
+    listed = MADE.model_dump(mode="json", include={"id", "title", "headline", "created_at"})
+    listed["request"] = MADE.values.request.model_dump(mode="json")
+    answers = (page(listed, more=True), page(listed), httpx2.Response(204))
+    client, service = serve(*answers)
+    found = list(client.comparisons.list(page_size=1))
+    assert [one.id for one in found] == [MADE.id, MADE.id]
+    assert found[0].request == MADE.values.request
+    client.comparisons.delete(MADE.id)
+    assert [f"{one.method} {one.url.raw_path.decode()}" for one in service.requests] == [
+        "GET /v1/comparisons?limit=1",
+        f"GET /v1/comparisons?limit=1&after={MADE.id}",
+        f"DELETE /v1/comparisons/{MADE.id}",
+    ]
 
 
 def test_what_is_missing_or_unfinished_is_an_error_of_its_own() -> None:

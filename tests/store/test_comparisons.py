@@ -9,7 +9,7 @@ from service.store.errors import NotFound
 from service.store.finished import finished_users
 from service.store.jobs import JobStore
 from service.store.models import ModelStore
-from service.store.session import Database
+from service.store.session import Database, now
 from service.store.values import NewJob, Succeeded
 from tests.store.conftest import Jobs
 from tests.store.samples import SHA, model
@@ -21,7 +21,7 @@ BODY = {"title": "two models", "values": {"ratio": 0.1, "nothing": None}}
 def kept(database: Database) -> str:
     with database.transaction() as session:
         comparison_id = new_id("cmp")
-        ComparisonStore(session).add(comparison_id, "p", BODY)
+        ComparisonStore(session).add(comparison_id, "p", BODY, now(session))
     return comparison_id
 
 
@@ -32,6 +32,37 @@ def test_a_comparison_is_read_as_it_was_kept(database: Database, kept: str) -> N
             ComparisonStore(session).get(kept, "other")
         with pytest.raises(NotFound):
             ComparisonStore(session).get(new_id("cmp"), "p")
+
+
+def test_the_newest_come_first_without_their_values(database: Database) -> None:
+    ids = [new_id("cmp") for _ in range(3)]
+    with database.transaction() as session:
+        for number, comparison_id in enumerate(ids):
+            request = {"models": ["m"], "name": f"number {number}"}
+            body = {"title": f"T{number}", "headline": '"h"', "values": {"request": request}}
+            ComparisonStore(session).add(comparison_id, "p", body, now(session))
+        ComparisonStore(session).add(new_id("cmp"), "other", body, now(session))
+    with database.read() as session:
+        store = ComparisonStore(session)
+        listed = store.list("p", 2)
+        assert [one.id for one in listed] == [ids[2], ids[1]]
+        assert (listed[0].title, listed[0].headline) == ("T2", '"h"')
+        assert listed[0].request == {"models": ["m"], "name": "number 2"}
+        assert [one.id for one in store.list("p", 2, after=ids[1])] == [ids[0]]
+
+
+def test_a_deleted_one_is_gone_with_its_files(database: Database, kept: str) -> None:
+    with database.transaction() as session:
+        ComparisonStore(session).keep_files(kept, {"report.html": (SHA["a"], 7)})
+    with database.transaction() as session, pytest.raises(NotFound):
+        ComparisonStore(session).delete(kept, "other")
+    with database.transaction() as session:
+        ComparisonStore(session).delete(kept, "p")
+    with database.read() as session:
+        assert ComparisonStore(session).file(kept, "report.html") is None
+        assert blobs_in_use(session, [SHA["a"]]) == set()
+    with database.transaction() as session, pytest.raises(NotFound):
+        ComparisonStore(session).keep_files(kept, {"report.html": (SHA["a"], 7)})
 
 
 def test_of_two_that_draw_at_once_the_first_one_s_files_stay(database: Database, kept: str) -> None:
