@@ -102,7 +102,7 @@ class PruneResult(Contract):
     )
     macs_ratio: float | None = Field(gt=0, description="Original MACs ÷ these.")
     size_ratio: float = Field(
-        gt=0, description="Bytes of the smallest weights file ÷ bytes of the original's."
+        gt=0, description="Bytes of the smallest weights file ÷ those of the original's."
     )
     accuracy_retention: float = Field(ge=0, description="Test accuracy ÷ the original's.")
     accuracy_change_points: float = Field(description="Minus the original's, percentage points.")

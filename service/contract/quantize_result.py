@@ -45,7 +45,9 @@ class QuantizeResult(Contract):
     )
     original: ModelFacts = Field(description="The size of the model that was quantised.")
     float_bytes: int = Field(ge=0, description="Bytes of the same graph in float32.")
-    size_ratio: float = Field(gt=0, description="Bytes of model.onnx ÷ bytes of the original.")
+    size_ratio: float = Field(
+        gt=0, description="Bytes of model.onnx ÷ those of the original's smallest file."
+    )
     accuracy_retention: float = Field(ge=0, description="Test accuracy ÷ the original's.")
     accuracy_change_points: float = Field(description="Minus the original's, percentage points.")
     class_change_points: tuple[float | None, ...] = Field(description="The same for each class.")

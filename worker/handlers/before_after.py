@@ -12,6 +12,7 @@ from service.contract.training import Evaluation, ModelFacts
 from worker.engine.measure.conductor import contest
 from worker.engine.measure.contestant import Conditions, Entry
 from worker.engine.measure.latency import speedup
+from worker.engine.measure.size import smallest_bytes
 from worker.engine.train.evaluate import agreement
 from worker.handlers.common import Job
 from worker.handlers.side_by_side import Saved, Timed, in_turns, threads_here, timing_environment
@@ -21,17 +22,16 @@ _BASELINE, _COMPRESSED = "baseline", "compressed"
 
 @dataclass(frozen=True)
 class Judged:
-    """One of the two. `stored_bytes` is of its smallest weights file, None for its only one."""
+    """One of the two, as it was saved."""
 
     saved: Saved
     facts: ModelFacts
     test: Evaluation
     test_logits: Tensor
-    stored_bytes: int | None = None
 
     def compared(self, process: ProcessResult | None) -> ComparedModel:
         """What the result tells of it."""
-        stored = self.stored_bytes or self.facts.size_bytes
+        stored = smallest_bytes(self.saved.folder)
         return ComparedModel(facts=self.facts, stored_bytes=stored, test=self.test, process=process)
 
 

@@ -20,6 +20,7 @@ from service.contract.prune_result import (
 from service.contract.training import ModelFacts
 from service.reports.key_figures import key_figures
 from worker.channel_observer import epoch_read
+from worker.engine.measure.size import smallest_bytes
 from worker.engine.models.folder import WEIGHTS, LoadedModel
 from worker.engine.prune.layers import layer_facts
 from worker.engine.prune.pruner import StructuredPruner
@@ -115,24 +116,19 @@ class _Judged:
         job = self.run.job
         return job.folder / job.input(self.run.spec.model).folder
 
-    @property
-    def smallest_bytes(self) -> int:
-        """Of the smaller weights file."""
-        dense = self.trained.facts.size_bytes
-        return min(dense, self.sparse_bytes or dense)
-
     def promises(self, search: Search) -> tuple[TargetResult, ...]:
         """The targets as the saved model keeps them. Raises TargetNotReached."""
         accuracy = self.trained.validation.accuracy
         facts = self.trained.facts
-        return verified(search, facts, self.smallest_bytes, accuracy, as_pairs(self.latencies))
+        stored = smallest_bytes(self.run.job.folder / MODEL)
+        return verified(search, facts, stored, accuracy, as_pairs(self.latencies))
 
     def ratios(self) -> dict[str, Any]:
         """The pruned model against the original, and what there is to warn of."""
         run = self.run
         first, logits = run.job.evaluate(run.original, run.data.test)
         original = Judged(Saved.natural(self._original_folder), self.before, first, logits)
-        pruned = self.trained.judged(run.job, self.smallest_bytes)
+        pruned = self.trained.judged(run.job)
         found = before_after(run.job, original, pruned, self.latencies, run.warnings)
         return {
             "original_test": first,

@@ -33,10 +33,10 @@ class Trained:
     test: Evaluation
     test_logits: torch.Tensor
 
-    def judged(self, job: Job, stored_bytes: int | None = None) -> Judged:
+    def judged(self, job: Job) -> Judged:
         """As one side of a comparison."""
         saved = Saved.natural(job.folder / MODEL)
-        return Judged(saved, self.facts, self.test, self.test_logits, stored_bytes)
+        return Judged(saved, self.facts, self.test, self.test_logits)
 
     def result_fields(
         self, job: Job, kept: Finished, seeds: SeedsSummary | None, warnings: Sequence[str] = ()

@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from service.contract.before_after import BeforeAfter
 from tests.worker.engine.recorder import Recorder
 from tests.worker.handlers.conftest import MLP, TEACHERS, MakeJob
+from worker.engine.prune.sparse_file import save_sparse
 from worker.handlers import handle
 
 SPECS: dict[str, dict[str, Any]] = {
@@ -62,3 +64,23 @@ def test_nothing_is_timed_where_no_batch_size_is_named(make_job: MakeJob) -> Non
     found = compared(make_job, kind="distill", **SPECS["distill"], latency_batch_sizes=[])
     assert (found.latencies, found.memory_ratio) == ((), None)
     assert found.compressed.process is None
+
+
+@pytest.mark.parametrize("kind", SPECS)
+def test_the_baseline_counts_its_file_without_zeros(kind: str, make_job: MakeJob) -> None:
+    job = make_job(Recorder(), kind=kind, **SPECS[kind], latency_batch_sizes=[])
+    folder = job.folder / job.input(TEACHERS[0]).folder
+    weights = load_file(folder / "model.safetensors")
+    for tensor in weights.values():
+        if tensor.ndim == 2:
+            tensor[:, 1:] = 0
+    save_file(weights, folder / "model.safetensors")
+    assert save_sparse(weights, folder / "model.sparse.safetensors")
+    dense, sparse = ((folder / f"model{s}.safetensors").stat().st_size for s in ("", ".sparse"))
+    assert sparse < dense
+    result = handle(job.order, job.folder, job.observer).result
+    assert result.kind in ("distill", "prune", "quantize")
+    assert result.comparison is not None
+    baseline = result.comparison.baseline
+    assert (baseline.facts.size_bytes, baseline.stored_bytes) == (dense, sparse)
+    assert result.comparison.size_ratio == result.comparison.compressed.stored_bytes / sparse

@@ -6,6 +6,7 @@ from torch import nn
 
 from worker.engine.models.folder import weights_path
 from worker.engine.models.graph import Graph
+from worker.engine.prune.sparse_file import SPARSE_WEIGHTS
 
 
 def parameters(model: nn.Module) -> int:
@@ -28,3 +29,10 @@ def nonzero_parameters(model: nn.Module) -> int:
 def size_bytes(folder: Path) -> int:
     """Bytes of a saved model's weights file, or of its graph."""
     return weights_path(folder).stat().st_size
+
+
+def smallest_bytes(folder: Path) -> int:
+    """The same of the smallest: beside the weights there may be a file of them without zeros."""
+    sparse = folder / SPARSE_WEIGHTS
+    dense = size_bytes(folder)
+    return min(dense, sparse.stat().st_size) if sparse.exists() else dense
