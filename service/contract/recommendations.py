@@ -89,7 +89,9 @@ class ExpectedRange(Contract):
 class Expected(Contract):
     """Figures against the model as it is. Null is what nothing is known of."""
 
-    size_ratio: ExpectedRange | None = Field(None, description="Bytes ÷ the model's bytes.")
+    size_ratio: ExpectedRange | None = Field(
+        None, description="Bytes ÷ those of the model's weights file that has its zeros too."
+    )
     compression_ratio: ExpectedRange | None = Field(
         None, description="The model's parameters ÷ those that are left and not zero."
     )

@@ -56,7 +56,7 @@ def _left_for_pruning(subject: Subject) -> dict[str, float]:
         targets["max_accuracy_drop_points"] /= 2
     if "size_bytes" in targets and int8.size_ratio is not None:
         most = int(targets.pop("size_bytes") / int8.size_ratio.high)
-        if most < (subject.model.size_bytes or 0):
+        if most < (subject.dense_bytes or 0):
             targets["size_bytes"] = most
     if int8.speedup is not None and int8.speedup.low > 1:
         if "latency_ms" in targets:

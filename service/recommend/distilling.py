@@ -110,9 +110,9 @@ def distill_expected(subject: Subject, student: Student) -> Expected:
     if model.macs:
         fewer = between(model.macs / size.macs, model.macs / size.macs, counted)
     size_ratio: ExpectedRange | None = None
-    if model.size_bytes:
+    if subject.dense_bytes:
         bytes_of = rule(None, f"four bytes for each of the {size.parameters:,} parameters")
-        low = 4 * size.parameters / model.size_bytes
+        low = 4 * size.parameters / subject.dense_bytes
         # Names and statistics of layers come on top, which are little beside the weights.
         size_ratio = between(low, low * 1.1, bytes_of)
     return Expected(compression_ratio=smaller, macs_ratio=fewer, size_ratio=size_ratio)

@@ -154,7 +154,7 @@ def _reached(
     name: str, candidate: Candidate, subject: Subject
 ) -> tuple[tuple[float, float] | None, RecommendationEvidence | None]:
     """The range that is expected in the promise's own terms, and who says so."""
-    model, now = subject.model, subject.p50s_ms(candidate.runtime)
+    whole, now = subject.dense_bytes, subject.p50s_ms(candidate.runtime)
     if name == "latency_ms" and candidate.p50_ms is not None:
         return (candidate.p50_ms, candidate.p50_ms), candidate.evidence[0]
     one = _range_of(name, candidate)
@@ -162,8 +162,8 @@ def _reached(
         return None, None
     reached: tuple[float, float] | None = None
     match name:
-        case "size_bytes" if model.size_bytes:
-            reached = (one.low * model.size_bytes, one.high * model.size_bytes)
+        case "size_bytes" if whole:
+            reached = (one.low * whole, one.high * whole)
         case "parameters" | "macs":
             reached = (1 / one.high, 1 / one.low)
         case "min_speedup":

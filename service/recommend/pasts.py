@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from service.contract.prune_result import SensitivityCurve
+from service.contract.prune_result import PruneResult, SensitivityCurve
+from service.contract.quantize_result import QuantizeResult
 from service.contract.recommendations import RecommendationEvidence
 from service.contract.specs import JobSpec
 from service.contract.training import DataFacts, ModelFacts
@@ -16,7 +17,7 @@ Near = Literal["model", "architecture"]
 @dataclass(frozen=True)
 class Past:
     """A job that compressed something. `near` says whether it was the very model, or another of
-    its architecture. Ratios are as `Expected` has them."""
+    its architecture. Ratios are as `Expected` has them: bytes against the dense file."""
 
     job: str
     method: str
@@ -73,10 +74,10 @@ def past_of(
     match result.kind:
         case "prune":
             before, smaller = result.original, result.nonzero_compression_ratio
-            size_ratio, macs_ratio = result.size_ratio, result.macs_ratio
+            size_ratio, macs_ratio = _size_ratio(result), result.macs_ratio
         case "quantize":  # a graph counts its scales as parameters: it has as many as before
             before, smaller = result.original, 1.0
-            size_ratio, macs_ratio = result.size_ratio, 1.0
+            size_ratio, macs_ratio = _size_ratio(result), 1.0
         case "distill":
             before, smaller = result.teacher, result.compression_ratio
             size_ratio = result.facts.size_bytes / max(1, before.size_bytes)
@@ -116,6 +117,14 @@ def past_of(
         timings=tuple(one for one in measured.timings if one.model == result.model),
         sensitivity=result.sensitivity if result.kind == "prune" else (),
     )
+
+
+def _size_ratio(result: PruneResult | QuantizeResult) -> float:
+    """Of the dense file, where the result's own ratio may be of a smaller one without zeros."""
+    compared = result.comparison
+    if compared is None:  # of before 0.2, when it was of the dense one
+        return result.size_ratio
+    return compared.compressed.stored_bytes / compared.baseline.facts.size_bytes
 
 
 def method_of(spec: JobSpec) -> str:

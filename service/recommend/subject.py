@@ -34,6 +34,8 @@ class Subject:
 
     request: RecommendationCreate
     model: RecommendedModel
+    dense_bytes: int | None
+    """Of the file that has its zeros too: what shares of bytes are of."""
     options: Mapping[str, Any]
     lineage: str | None
     """Its architecture; of a graph that was made here, that of the model it was made from."""
@@ -133,6 +135,7 @@ def look(session: Session, project: str, alive_s: float, asked: RecommendationCr
     return Subject(
         request=asked,
         model=_model(session, row, evidence, asked.dataset),
+        dense_bytes=_dense_bytes(row, evidence),
         options=row.options if parent is None or row.form != "graph" else parent.options,
         lineage=lineage,
         is_quantized=is_quantized,
@@ -152,7 +155,7 @@ def _found(session: Session, project: str, model_id: str | None) -> ModelRow | N
 
 def _model(session: Session, row: ModelRow, evidence: Evidence, dataset: str) -> RecommendedModel:
     facts = evidence.facts.get(row.id)
-    sizes = [row.size_bytes if facts is None else facts.size_bytes]
+    sizes = [_dense_bytes(row, evidence)]
     sizes += [f.bytes for f in ModelStore(session).files(row.id) if f.name == _SPARSE_FILE]
     scores = (
         one.test.accuracy
@@ -171,6 +174,11 @@ def _model(session: Session, row: ModelRow, evidence: Evidence, dataset: str) ->
         size_bytes=min((size for size in sizes if size is not None), default=None),
         test_accuracy=next(scores, None),
     )
+
+
+def _dense_bytes(row: ModelRow, evidence: Evidence) -> int | None:
+    facts = evidence.facts.get(row.id)
+    return row.size_bytes if facts is None else facts.size_bytes
 
 
 def _pasts(session: Session, project: str, row: ModelRow) -> tuple[Past, ...]:

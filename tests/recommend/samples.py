@@ -67,9 +67,10 @@ def subject(
     timings: tuple[Timing, ...] = (),
     form: str = "weights",
     is_quantized: bool = False,
+    dense_bytes: int | None = None,
     **model: Any,
 ) -> Subject:
-    """A model of 10 classes and 3×32×32; by default `cnn_teacher` as it is built."""
+    """A model of 10 classes and 3×32×32; by default `cnn_teacher` as it is built, in one file."""
     given = {
         "model": TEACHER,
         "name": "mine",
@@ -82,10 +83,12 @@ def subject(
         "size_bytes": 5_660_000,
         "test_accuracy": None,
     }
+    found = RecommendedModel.model_validate(given | model)
     asked = {"model": TEACHER, "dataset": "digits", "targets": targets}
     return Subject(
         request=RecommendationCreate.model_validate(asked),
-        model=RecommendedModel.model_validate(given | model),
+        model=found,
+        dense_bytes=dense_bytes or found.size_bytes,
         options={},
         lineage=architecture,
         is_quantized=is_quantized,

@@ -95,6 +95,14 @@ def test_int8_does_its_share_of_bytes_before_channels_go() -> None:
     assert prune.model_dump(exclude_unset=True)["targets"] == {"size_bytes": 3_225_806}
 
 
+def test_int8_is_a_share_of_the_dense_file_where_a_sparse_one_is_smaller() -> None:
+    targets = {"size_bytes": 1_000_000}
+    asked = subject(targets=targets, size_bytes=1_200_000, dense_bytes=5_660_000)
+    assert standings(asked)[0].now == 1_200_000
+    # 0.25 of 5.66 MB are 1.4 MB, more than the sparse file has.
+    assert outlook(by_method(asked)["static_int8"]) == {"size_bytes": "unlikely"}
+
+
 def test_the_processor_decides_what_int8_is_said_to_gain() -> None:
     for hardware, known in ((WITH_VNNI, True), (WITHOUT_VNNI, False)):
         one = by_method(subject(targets={"min_speedup": 2}, can=workers(hardware)))["static_int8"]

@@ -16,7 +16,7 @@ from tests.recommend.samples import (
     subject,
     workers,
 )
-from tests.reports import samples
+from tests.reports import prune_sample, samples
 
 NAMED = {"size_bytes": 700_000, "max_accuracy_drop_points": 1.0}
 
@@ -76,6 +76,17 @@ def test_a_scan_of_this_model_is_read_again_and_names_the_worst_layer() -> None:
     elsewhere = by_method(subject(targets={"macs": 0.5}, pasts=(other,)))["structured"]
     (spec,) = (spec.model_dump(exclude_unset=True) for spec in elsewhere.specs)
     assert "allocation" not in spec  # it would have to be scanned anew
+
+
+def test_what_a_job_left_of_the_bytes_is_a_share_of_the_dense_file() -> None:
+    spec, result = prune_sample.prune()
+    assert result.comparison is not None
+    # The original had a file without zeros, of which the job's own ratio is.
+    baseline = result.comparison.baseline.model_copy(update={"stored_bytes": 840_000})
+    compared = result.comparison.model_copy(update={"baseline": baseline})
+    of_sparse = result.model_copy(update={"size_ratio": 0.5, "comparison": compared})
+    found = past((spec, of_sparse), "prune")
+    assert found.size_ratio == 420_000 / samples.TEACHER_FACTS.size_bytes
 
 
 def test_each_method_is_repeated_once_by_its_best_job() -> None:
