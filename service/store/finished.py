@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session, aliased
 
 from service.store.tables import JobRow, ModelRow, ReferenceRow
@@ -34,7 +34,7 @@ def finished_on(
     model from one of this architecture (None: no others); of each the newest first."""
     made, parent = aliased(ModelRow), aliased(ModelRow)
     is_named = JobRow.id.in_(select(ReferenceRow.job_id).where(ReferenceRow.on_id.in_(on_ids)))
-    counts = is_named
+    counts: ColumnElement[bool] = is_named
     if architecture is not None:
         from_alike = (
             select(made.job_id)

@@ -96,8 +96,7 @@ def test_int8_does_its_share_of_bytes_before_channels_go() -> None:
 
 
 def test_int8_is_a_share_of_the_dense_file_where_a_sparse_one_is_smaller() -> None:
-    targets = {"size_bytes": 1_000_000}
-    asked = subject(targets=targets, size_bytes=1_200_000, dense_bytes=5_660_000)
+    asked = subject(targets={"size_bytes": 1_000_000}, size_bytes=1_200_000, dense_bytes=5_660_000)
     assert standings(asked)[0].now == 1_200_000
     # 0.25 of 5.66 MB are 1.4 MB, more than the sparse file has.
     assert outlook(by_method(asked)["static_int8"]) == {"size_bytes": "unlikely"}
