@@ -13,20 +13,23 @@ from service.store.finished import finished_users
 from service.store.jobs import JobStore
 from service.store.tables import JobRow, ModelRow
 
-_MOST_BENCHMARKS: Final = 32  # each result has all its samples in it
+_MOST_BENCHMARKS: Final = 32  # each has all its samples in it; a request can name as many
 
 
 def gather(
     session: Session, project: str, models: Sequence[ModelRow], named: Iterable[str] = ()
 ) -> Evidence:
-    """What is known of `models`: from the jobs in `named`, from those that made the models, and
-    from the newest finished benchmarks of the project that name a model or the job of one."""
+    """What is known of `models`: from the benchmarks in `named`, from the jobs that made the
+    models, and from the newest finished benchmarks of the project that name a model or the job of
+    one. Benchmarks are few in all, the named first."""
     makers = [model.job_id for model in models if model.job_id is not None]
     subjects = [*(model.id for model in models), *makers]
     found = finished_users(session, project, subjects, "benchmark", _MOST_BENCHMARKS + 1)
-    wanted = dict.fromkeys((*named, *makers, *found[:_MOST_BENCHMARKS]))
+    first = tuple(named)
+    benchmarks = list(dict.fromkeys((*first, *found)))
+    wanted = dict.fromkeys((*first, *makers, *benchmarks[:_MOST_BENCHMARKS]))
     parts = [read(job) for job_id in wanted if (job := _finished(session, project, job_id))]
-    return Evidence.joined(parts, left_out=len(found[_MOST_BENCHMARKS:]))
+    return Evidence.joined(parts, left_out=len(benchmarks[_MOST_BENCHMARKS:]))
 
 
 def _finished(session: Session, project: str, job_id: str) -> FinishedJob | None:

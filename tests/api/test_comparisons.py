@@ -213,3 +213,18 @@ def test_comparisons_are_listed_newest_first_and_forgotten(
     assert service.http.get(path).status_code == 404
     assert service.http.delete(path).status_code == 404
     assert service.http.get(f"/v1/models/{pair[0]}").status_code == 200
+
+
+def test_benchmarks_are_32_in_all_and_those_that_are_named_among_them(
+    service: Service, pair: tuple[str, str]
+) -> None:
+    (oldest,) = (job["id"] for job in service.http.get("/v1/jobs").json()["data"])
+    newest = [benchmarked(service, *pair) for _ in range(32)]
+    more = "There are more benchmarks of these models than are read: the newest count."
+    by_age = compare(service, *pair).json()["values"]
+    assert {one["job"] for one in by_age["sources"]} == {*newest}
+    assert more in by_age["warnings"]
+    named = compare(service, oldest).json()["values"]
+    assert named["sources"][0]["job"] == oldest
+    assert {one["job"] for one in named["sources"]} == {oldest, *newest[1:]}
+    assert more in named["warnings"]
