@@ -18,6 +18,7 @@ from worker.engine.observer import EpochRecord
 from worker.engine.seeds import seed_everything
 from worker.engine.train.average import WeightAverage
 from worker.engine.train.evaluate import Evaluation, evaluate
+from worker.engine.train.frugal import frugal
 from worker.engine.train.meter import EpochMeter
 from worker.engine.train.objective import CrossEntropy, Objective
 from worker.engine.train.precision import agreed_precision
@@ -135,6 +136,8 @@ class _Trainer:
         with ExitStack() as changes:
             changes.enter_context(self.step.norms.in_place())
             changes.enter_context(checkpointed(self.model, self.settings.activation_checkpointing))
+            if self.settings.activation_checkpointing:
+                changes.enter_context(frugal())
             while not self._finished():
                 self._epoch_or_again()
         progress = self.progress
