@@ -27,7 +27,7 @@ DATASET: Final = "digits"
 # Some 1,400 images and two cores: small batches and few passes, a teacher's pass takes seconds.
 TEACHER_TRAINING: Final = {"epochs": 2, "batch_size": 32, "scheduler": "cosine"}
 STUDENT_TRAINING: Final = {
-    "epochs": 5,
+    "epochs": 8,
     "batch_size": 32,
     "learning_rate": 3e-3,
     "scheduler": "cosine",
