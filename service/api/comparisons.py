@@ -1,14 +1,13 @@
 """/v1/comparisons: models side by side, from what jobs have measured."""
 
 import hashlib
-from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from service import comparisons as rules
 from service.api.content import Content, of_blob
 from service.api.deps import After, Limit, Reader, ServicesDep, Writer, problems
-from service.api.documents import MEDIA_TYPES, DocumentFormat, accepted, serve_document
+from service.api.documents import MEDIA_TYPES, AskedFormat, DocumentFormat, serve_document
 from service.api.schemas import page
 from service.contract.comparisons import Comparison, ComparisonCreate, ComparisonListed
 from service.contract.wire import Page
@@ -88,13 +87,10 @@ def get_comparison(
     request: Request,
     caller: Reader,
     services: ServicesDep,
-    format: Annotated[  # noqa: A002  # the name in the interface
-        DocumentFormat | None, Query(description="None: by `Accept`.")
-    ] = None,
+    chosen: AskedFormat,
 ) -> Response:
     """The same values as JSON, HTML, Markdown, PNG or SVG. Pages and pictures are drawn when they
     are first asked for, which takes some seconds, and kept."""
-    chosen = format or accepted(request.headers.get("accept", "*/*"))
     comparison = rules.read(services.database, caller.project, comparison_id)
     match chosen:
         case "json":

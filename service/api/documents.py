@@ -1,8 +1,8 @@
 """Reports and comparisons over HTTP: in which form one is asked for, and how it is served."""
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from fastapi import Request
+from fastapi import Depends, Query, Request
 from starlette.responses import Response
 
 from service.api.content import Content, serve
@@ -36,6 +36,19 @@ def accepted(accept: str) -> DocumentFormat:
             if media in kinds and weight < 0:
                 return name
     raise NotAcceptable(f"there are {', '.join(MEDIA_TYPES.values())}")
+
+
+def _asked(
+    request: Request,
+    format: Annotated[  # noqa: A002  # the name in the interface
+        DocumentFormat | None, Query(description="None: by `Accept`.")
+    ] = None,
+) -> DocumentFormat:
+    return format or accepted(request.headers.get("accept", "*/*"))
+
+
+AskedFormat = Annotated[DocumentFormat, Depends(_asked)]
+"""The form that a request names, or accepts."""
 
 
 def serve_document(request: Request, content: Content) -> Response:

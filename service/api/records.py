@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from service.api.content import Content, of_blob, serve, serve_blob
 from service.api.deps import Reader, ServicesDep, problems
-from service.api.documents import MEDIA_TYPES, DocumentFormat, accepted, serve_document
+from service.api.documents import MEDIA_TYPES, AskedFormat, DocumentFormat, serve_document
 from service.api.schemas import artifact_read, checkpoint_read, page
 from service.contract.lifecycle import TERMINAL
 from service.contract.wire import (
@@ -164,12 +164,9 @@ def get_job_report(
     request: Request,
     caller: Reader,
     services: ServicesDep,
-    format: Annotated[  # noqa: A002  # the name in the interface
-        DocumentFormat | None, Query(description="None: by `Accept`.")
-    ] = None,
+    chosen: AskedFormat,
 ) -> Response:
     """The same values as JSON, HTML, Markdown, PNG or SVG."""
-    chosen = format or accepted(request.headers.get("accept", "*/*"))
     with services.database.read() as session:
         job = JobStore(session).get(job_id, caller.project)
         if job.status not in TERMINAL:
