@@ -4,9 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from typer.testing import CliRunner
@@ -14,6 +12,7 @@ from typer.testing import CliRunner
 from service.auth import is_well_formed
 from service.cli.connect import DATA_DIR
 from service.cli.main import app, main
+from tests.cli.answering import Answering, serving
 from tests.client.service_double import JOB, job, problem
 
 
@@ -29,42 +28,27 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A real HTTP server that knows one job and refuses one spec."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Answering):
         def do_GET(self) -> None:
             if self.path == f"/v1/jobs/{JOB}":
-                self._answer(200, json.dumps(job("running")).encode())
+                self.answer(200, json.dumps(job("running")).encode())
             elif self.path.startswith("/v1/jobs?"):
                 listed = {"object": "list", "data": [job()], "has_more": False, "last_id": JOB}
-                self._answer(200, json.dumps(listed).encode())
+                self.answer(200, json.dumps(listed).encode())
             else:
-                self._answer(404, problem(404, "not_found").content)
+                self.answer(404, problem(404, "not_found").content)
 
         def do_POST(self) -> None:
-            spec = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            spec = self.body()
             if spec["kind"] == "train":
-                self._answer(202, json.dumps(job(name=spec.get("name"))).encode())
+                self.answer(202, json.dumps(job(name=spec.get("name"))).encode())
             else:
                 errors = [{"detail": "no such kind", "pointer": "#/kind"}]
-                self._answer(422, problem(422, "invalid", errors=errors).content)
+                self.answer(422, problem(422, "invalid", errors=errors).content)
 
-        def _answer(self, status: int, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        found = f"http://127.0.0.1:{server.server_port}"
+    with serving(Handler) as found:
         monkeypatch.setenv("MODELPRESS_URL", found)
         yield found
-        server.shutdown()
-        thread.join()
 
 
 def run(*arguments: str) -> int:

@@ -1,15 +1,13 @@
 """`modelpress compare` against a real HTTP server that knows one comparison."""
 
-import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 
 from service.contract.comparisons import Comparison
+from tests.cli.answering import Answering, serving
 from tests.cli.test_commands import run
 from tests.comparisons.samples import STUDENT, TEACHER, everything
 
@@ -23,30 +21,17 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict
     bodies: list[dict[str, Any]] = []
     made = everything(targets=TARGETS).model_dump_json().encode()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Answering):
         def do_GET(self) -> None:
-            self._answer(200, b"<!doctype html>")
+            self.answer(200, b"<!doctype html>")
 
         def do_POST(self) -> None:
-            bodies.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            self._answer(201, made)
+            bodies.append(self.body())
+            self.answer(201, made)
 
-        def _answer(self, status: int, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        monkeypatch.setenv("MODELPRESS_URL", f"http://127.0.0.1:{server.server_port}")
+    with serving(Handler) as url:
+        monkeypatch.setenv("MODELPRESS_URL", url)
         yield bodies
-        server.shutdown()
-        thread.join()
 
 
 def test_models_are_compared_and_the_tables_are_shown(

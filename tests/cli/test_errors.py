@@ -3,13 +3,12 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
 from service.cli.main import main
+from tests.cli.answering import Answering, serving
 
 NOBODY = "postgresql+psycopg://modelpress:secret@127.0.0.1:9/modelpress"
 
@@ -24,7 +23,7 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def stranger() -> Iterator[str]:
     """The URL of a web server that is no Modelpress; under /down it is one that is not well."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Answering):
         def do_GET(self) -> None:
             is_down = self.path.startswith("/down")
             parts = '"database": "down", "blobs": "up", "broker": "down"'
@@ -34,15 +33,8 @@ def stranger() -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body.encode())
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with serving(Handler) as url:
+        yield url
 
 
 def run(*arguments: str) -> int:

@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 
+from tests.cli.answering import Answering, serving
 from tests.cli.test_commands import run
 from tests.client.service_double import JOB, MODEL, job
 from tests.client.test_recommendations import answer
@@ -22,25 +21,14 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict
     queued = json.dumps(job("queued")).encode()
     answers = {"/v1/recommendations": answer().content, "/v1/jobs": queued}
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Answering):
         def do_POST(self) -> None:
-            bodies.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            body = answers[self.path]
-            self.send_response(200)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            bodies.append(self.body())
+            self.answer(200, answers[self.path])
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        monkeypatch.setenv("MODELPRESS_URL", f"http://127.0.0.1:{server.server_port}")
+    with serving(Handler) as url:
+        monkeypatch.setenv("MODELPRESS_URL", url)
         yield bodies
-        server.shutdown()
-        thread.join()
 
 
 def test_the_best_are_shown_with_their_reasons(
