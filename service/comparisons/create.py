@@ -16,6 +16,7 @@ from service.contract.comparisons import (
     ComparisonValues,
 )
 from service.contract.ids import new_id
+from service.contract.models import SPARSE_FILE
 from service.contract.training import DataFacts, Evaluation
 from service.evidence import Evidence, Score, gather
 from service.reports.comparison import build_comparison
@@ -23,8 +24,6 @@ from service.store.comparisons import ComparisonStore
 from service.store.models import ModelStore
 from service.store.session import Database, now
 from service.store.tables import ModelRow
-
-_SPARSE_FILE = "model.sparse.safetensors"
 
 
 class _ScoreAgainst(TypedDict):
@@ -45,7 +44,7 @@ def create(database: Database, project: str, asked: ComparisonCreate) -> Compari
             row.id: file.bytes
             for row in found.models
             for file in ModelStore(session).files(row.id)
-            if file.name == _SPARSE_FILE
+            if file.name == SPARSE_FILE
         }
         moment = now(session)
     values = values_of(asked, found, evidence, sparse)

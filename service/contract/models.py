@@ -26,6 +26,9 @@ SourceFormat = Literal["safetensors", "torch", "huggingface", "onnx"]
 Form = Literal["weights", "graph"]
 WEIGHTS_OF_FORM: Final[dict[Form, str]] = {"weights": "model.safetensors", "graph": "model.onnx"}
 """The file of a model's folder whose size and digest are the model's."""
+SPARSE_FILE: Final = "model.sparse.safetensors"
+"""Beside it, the weights without their zeros, where that is smaller; a test holds the name to the
+engine's."""
 EXPORT_SUFFIXES: Final[dict[str, str]] = {
     "safetensors": ".safetensors",
     "onnx": ".onnx",

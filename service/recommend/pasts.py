@@ -122,7 +122,7 @@ def past_of(
 def _size_ratio(result: PruneResult | QuantizeResult) -> float:
     """Of the dense file, where the result's own ratio may be of a smaller one without zeros."""
     compared = result.comparison
-    if compared is None:  # of before 0.2, when it was of the dense one
+    if compared is None:  # of before jobs compared, when it was of the dense one
         return result.size_ratio
     return compared.compressed.stored_bytes / compared.baseline.facts.size_bytes
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from service.capabilities import capabilities
 from service.comparisons.resolve import Finder
 from service.contract.catalog import ARCHITECTURES
+from service.contract.models import SPARSE_FILE
 from service.contract.prune import Targets
 from service.contract.recommendations import RecommendationCreate, RecommendedModel
 from service.contract.specs import SPECS
@@ -25,7 +26,6 @@ from service.store.tables import ModelRow
 
 _MOST_PASTS: Final = 32  # a request reads no more results than that
 _COMPRESSING: Final = ("prune", "quantize", "distill")
-_SPARSE_FILE: Final = "model.sparse.safetensors"
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def _found(session: Session, project: str, model_id: str | None) -> ModelRow | N
 def _model(session: Session, row: ModelRow, evidence: Evidence, dataset: str) -> RecommendedModel:
     facts = evidence.facts.get(row.id)
     sizes = [_dense_bytes(row, evidence)]
-    sizes += [f.bytes for f in ModelStore(session).files(row.id) if f.name == _SPARSE_FILE]
+    sizes += [f.bytes for f in ModelStore(session).files(row.id) if f.name == SPARSE_FILE]
     scores = (
         one.test.accuracy
         for one in evidence.scores

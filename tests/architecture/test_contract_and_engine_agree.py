@@ -11,7 +11,7 @@ from service.contract.datasets import DatasetFormat
 from service.contract.export import ExportFormat
 from service.contract.layers import LAYERS_OF
 from service.contract.losses import AnyLoss, FeatureLossBase, LossBase
-from service.contract.models import EXPORT_SUFFIXES
+from service.contract.models import EXPORT_SUFFIXES, SPARSE_FILE
 from service.contract.specs import JobKind
 from service.contract.training import Environment, TrainingSpec
 from worker.engine import errors
@@ -24,6 +24,7 @@ from worker.engine.measure.macs import macs
 from worker.engine.measure.runtimes import RUNTIMES
 from worker.engine.models.features import layer_candidates
 from worker.engine.models.registry import ARCHITECTURES
+from worker.engine.prune.sparse_file import SPARSE_WEIGHTS
 from worker.engine.train.settings import FitOptions, Settings
 
 
@@ -49,6 +50,10 @@ def test_runtimes_agree() -> None:
 def test_export_formats_agree() -> None:
     assert get_args(ExportFormat) == tuple(EXPORTERS)
     assert set(EXPORT_SUFFIXES) == set(EXPORTERS)
+
+
+def test_the_file_without_zeros_has_one_name() -> None:
+    assert SPARSE_FILE == SPARSE_WEIGHTS
 
 
 def test_losses_agree() -> None:
