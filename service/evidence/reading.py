@@ -196,7 +196,7 @@ def _pairs(
     after: ModelFacts,
     timed: Iterable[tuple[PairedSpeedup, float, float]],
 ) -> _Timed:
-    """Two models in turns, as results had it before jobs compared: (ratio, median before, after)."""
+    """Two models in turns, as older results have it: (ratio, median before, after)."""
     # A job that trains names the arithmetic of its training; it timed in this one.
     precision = environment.precision if job.precision == "auto" else job.precision
     if (job.precision == "auto" and environment.device == "cpu") or runtime == "onnxruntime":
