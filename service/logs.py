@@ -2,16 +2,19 @@
 
 import logging
 import sys
+from typing import Any
 
 import structlog
 
 from service.config import Settings
+from service.key_text import without_keys
 
 
 def configure(settings: Settings) -> None:
     """Set up logging for this process; a second call replaces the first.
 
-    Records of other libraries go through the same pipe. What a caller sent is never logged.
+    Records of other libraries go through the same pipe. What a caller sent is never logged, and
+    should a key get into a line all the same, it is cut down to its beginning.
     """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -29,7 +32,8 @@ def configure(settings: Settings) -> None:
         else structlog.processors.JSONRenderer()
     )
     # The console renderer draws tracebacks itself.
-    finish = [render] if console else [structlog.processors.format_exc_info, render]
+    drawn = [render] if console else [structlog.processors.format_exc_info, render]
+    finish = [*drawn, _without_keys]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
@@ -47,3 +51,7 @@ def configure(settings: Settings) -> None:
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
     logging.getLogger("uvicorn.access").disabled = True  # we write a line of our own
+
+
+def _without_keys(_logger: object, _method: str, line: Any) -> str:
+    return without_keys(str(line))

@@ -10,6 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from service.api.deps import Limit, Reader, ServicesDep, problems
 from service.api.feed import Event, Feed, Item, Subscription, Tick
 from service.api.schemas import event_read, page
+from service.auth import Caller
 from service.contract.lifecycle import TERMINAL
 from service.contract.wire import EventRead, Page
 from service.services import Services
@@ -71,7 +72,7 @@ def list_job_events(
             end = JobStore(session).terminal_event_seq(job_id)
             if end is not None and seen >= end:
                 return Response(status_code=204)
-            stream = _job_stream(services, feed, job_id, caller.project, seen)
+            stream = _job_stream(services, feed, job_id, caller, seen)
             return StreamingResponse(
                 stream, media_type="text/event-stream", headers=_STREAM_HEADERS
             )
@@ -93,17 +94,17 @@ def stream_events(
     caller: Reader, services: ServicesDep, feed: FeedDep, last_event_id: LastEventId = None
 ) -> StreamingResponse:
     """One connection for a page that shows many jobs. `progress` events tell of running jobs."""
-    stream = _project_stream(services, feed, caller.project, last_event_id)
+    stream = _project_stream(services, feed, caller, last_event_id)
     return StreamingResponse(stream, media_type="text/event-stream", headers=_STREAM_HEADERS)
 
 
 async def _job_stream(
-    services: Services, feed: Feed, job_id: str, project: str, seen: int
+    services: Services, feed: Feed, job_id: str, caller: Caller, seen: int
 ) -> AsyncIterator[str]:
-    async with feed.subscribe(project, job_id) as subscription:
+    async with feed.subscribe(caller.project, caller.key_id, job_id) as subscription:
         items: list[Item] = [None]  # the past first, then whatever the feed tells
-        shown = [tick for tick in feed.ticks(project) if tick.job_id == job_id]
-        while not feed.closing.is_set():
+        shown = [tick for tick in feed.ticks(caller.project) if tick.job_id == job_id]
+        while not feed.closing.is_set() and not subscription.over:
             if any(not isinstance(item, Tick) for item in items):
                 async for event in _replayed(services, job_id, seen):
                     seen = event.id
@@ -119,9 +120,10 @@ async def _job_stream(
 
 
 async def _project_stream(
-    services: Services, feed: Feed, project: str, seen: int | None
+    services: Services, feed: Feed, caller: Caller, seen: int | None
 ) -> AsyncIterator[str]:
-    async with feed.subscribe(project) as subscription:
+    project = caller.project
+    async with feed.subscribe(project, caller.key_id) as subscription:
         yield _STILL_HERE
         if seen is not None:
             for event in await asyncio.to_thread(_past_of_all, services, project, seen):

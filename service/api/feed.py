@@ -14,6 +14,7 @@ from service.contract.wire import EventRead
 from service.store.errors import DatabaseUnavailable
 from service.store.events import EventStore
 from service.store.jobs import JobStore
+from service.store.keys import KeyStore
 from service.store.session import Database, now
 from service.store.values import JobFilter
 
@@ -55,6 +56,9 @@ class Subscription:
 
     project: str
     job_id: str | None
+    key_id: str
+    over: bool = False
+    """The key that opened it opens nothing any more."""
     queue: asyncio.Queue[Item] = field(default_factory=lambda: asyncio.Queue(_CAPACITY))
 
 
@@ -104,10 +108,13 @@ class Feed:
 
     @contextlib.asynccontextmanager
     async def subscribe(
-        self, project: str, job_id: str | None = None
+        self, project: str, key_id: str, job_id: str | None = None
     ) -> AsyncIterator[Subscription]:
-        """Events from now on. Subscribe first and read the past then: nothing falls between."""
-        subscription = Subscription(project, job_id)
+        """Events from now on. Subscribe first and read the past then: nothing falls between.
+
+        The stream is `over` when its key is revoked or expires.
+        """
+        subscription = Subscription(project, job_id, key_id)
         async with self._polling:
             if not self._subscriptions:
                 self._seen.clear()
@@ -136,6 +143,7 @@ class Feed:
                     self._fan_out(event, event.project, event.read.job)
                 if turn % _TICK_EVERY == 0:
                     await self._tick()
+                    await self._end_those_of_bad_keys()
             except DatabaseUnavailable as error:
                 log.warning("event feed: the database does not answer (%s)", error)
             except Exception:  # a task that dies would leave every stream silent
@@ -148,6 +156,18 @@ class Feed:
         for job_id, tick in self._ticks.items():
             if before.get(job_id) != tick:
                 self._fan_out(tick, tick.project, job_id)
+
+    async def _end_those_of_bad_keys(self) -> None:
+        streams = list(self._subscriptions)
+        good = await asyncio.to_thread(self._good, {stream.key_id for stream in streams})
+        for stream in streams:
+            if stream.key_id not in good:
+                stream.over = True
+                _offer(stream, None)
+
+    def _good(self, key_ids: Set[str]) -> frozenset[str]:
+        with self._database.read() as session:
+            return KeyStore(session).good(key_ids)
 
     def _fan_out(self, item: Event | Tick, project: str, job_id: str) -> None:
         for subscription in list(self._subscriptions):

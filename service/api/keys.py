@@ -44,7 +44,7 @@ def list_keys(
     responses=problems(404),
 )
 def revoke_key(key_id: str, caller: Admin, services: ServicesDep) -> None:
-    """It opens nothing from now on. Other API processes hear of it within five seconds."""
+    """It opens nothing from now on, in any API process; a stream that it opened ends within a
+    second."""
     with services.database.transaction() as session:
         KeyStore(session).revoke(key_id)
-    services.keyring.forget()

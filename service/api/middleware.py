@@ -9,9 +9,11 @@ from typing import Any, Final
 
 import structlog
 
+from service.api.misplaced import refuse_in_address, refuse_in_body
 from service.api.problems import problem_response
 from service.contract.ids import new_id
 from service.errors import BadRequest, ServiceError, TooLarge, Unsupported
+from service.key_text import KEY_SHAPED, without_keys
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +71,10 @@ class Edge:
             await send(message)
 
         try:
-            if _has_nul(scope):
-                error = BadRequest("a path or query has no NUL character")
-                response = problem_response(request_id, scope["path"], error)
+            try:
+                _check_address(scope)
+            except ServiceError as error:
+                response = problem_response(request_id, without_keys(scope["path"]), error)
                 await response(scope, receive, send_with_headers)
                 return
             await self._limited(scope, receive, send_with_headers)
@@ -116,6 +119,7 @@ def _check_json(scope: Scope, body: bytes) -> None:
     """Refuse what is not JSON, and JSON nested so deep that parsing it would end in an error."""
     if not body:
         return
+    refuse_in_body(body)
     media_type = (_header(scope, b"content-type") or b"").split(b";")[0].strip().lower()
     if media_type != b"application/json":
         raise Unsupported("send JSON, as `Content-Type: application/json`")
@@ -131,9 +135,11 @@ def _check_json(scope: Scope, body: bytes) -> None:
         raise BadRequest("the body is not JSON", code="not_json") from None
 
 
-def _has_nul(scope: Scope) -> bool:
-    """Postgres takes no text with one, and no name of ours has one."""
-    return "\x00" in scope["path"] or b"%00" in scope["query_string"]
+def _check_address(scope: Scope) -> None:
+    # Postgres takes no text with one, and no name of ours has one
+    if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
+        raise BadRequest("a path or query has no NUL character")
+    refuse_in_address(scope["path"], scope["query_string"], scope["headers"])
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
@@ -152,7 +158,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 def _request_id(scope: Scope) -> str:
     given = _header(scope, b"x-request-id")
-    if given is not None and _REQUEST_ID.match(given):
+    if given is not None and _REQUEST_ID.match(given) and not KEY_SHAPED.search(given):
         return given.decode()
     return new_id("req")
 

@@ -1,14 +1,14 @@
 """Keys, without their secrets."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from service.store.errors import NotFound
-from service.store.session import now
+from service.store.session import clock_of, now
 from service.store.tables import KeyRow
 from service.store.values import NewKey
 
@@ -42,10 +42,18 @@ class KeyStore:
         return self._session.execute(
             select(KeyRow).where(
                 KeyRow.secret_sha256 == secret_sha256,
-                KeyRow.revoked_at.is_(None),
-                or_(KeyRow.expires_at.is_(None), KeyRow.expires_at > now(self._session)),
+                self._opens(),
             )
         ).scalar_one_or_none()
+
+    def good(self, key_ids: Collection[str]) -> frozenset[str]:
+        """Those of the keys that are neither revoked nor expired."""
+        query = select(KeyRow.id).where(KeyRow.id.in_(key_ids), self._opens())
+        return frozenset(self._session.scalars(query))
+
+    def _opens(self) -> ColumnElement[bool]:
+        ends = or_(KeyRow.expires_at.is_(None), KeyRow.expires_at > clock_of(self._session))
+        return and_(KeyRow.revoked_at.is_(None), ends)
 
     def known(self, secret_sha256: str) -> bool:
         """Whether there is, or was, such a key."""

@@ -8,21 +8,23 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Engine,
     create_engine,
     event,
     func,
+    literal,
     make_url,
     select,
     text,
 )
-from sqlalchemy.exc import InterfaceError, OperationalError, StatementError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from service.store.errors import DatabaseUnavailable
-from service.store.types import dump_json
+from service.store.types import UtcDateTime, dump_json
 
 Clock = Callable[[], datetime]
 
@@ -152,6 +154,13 @@ def now(session: Session) -> datetime:
     return moment.astimezone(UTC)
 
 
+def clock_of(session: Session) -> ColumnElement[datetime]:
+    """The same time within a statement, which then needs no question of its own for it."""
+    if session.info["clock"] is None and dialect_of(session) == "postgresql":
+        return func.clock_timestamp(type_=UtcDateTime())
+    return literal(now(session), UtcDateTime())
+
+
 def dialect_of(session: Session) -> str:
     """`sqlite` or `postgresql`."""
     return session.get_bind().dialect.name
@@ -162,7 +171,8 @@ def _told_apart() -> Iterator[None]:
     """Turns the driver's errors into ours: no answer, or a value that no column takes."""
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
+    # Postgres ends what idles in a transaction, and a standby refuses to write, as "internal".
+    except (OperationalError, InterfaceError, InternalError, PoolTimeout) as error:
         raise DatabaseUnavailable(_first_line(error)) from error
     except StatementError as error:
         if isinstance(error.orig, ValueError):
