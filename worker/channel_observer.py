@@ -36,12 +36,17 @@ class ChannelObserver:
         """Something a careful reader should know."""
         self._channel.send({"type": "warning", "message": message})
 
-    def should_stop(self) -> bool:
-        if self._lock is not None and not self._asked_to_stop():
-            self._lock.give_way(self._asked_to_stop)
-        return self._asked_to_stop()
+    def on_wait(self, waits: bool) -> None:
+        """For the machine, which another job has to itself: the job's clock stands still."""
+        self._channel.send({"type": "waiting" if waits else "going_on"})
 
-    def _asked_to_stop(self) -> bool:
+    def should_stop(self) -> bool:
+        if self._lock is not None and not self.is_asked_to_stop():
+            self._lock.give_way(self.is_asked_to_stop)
+        return self.is_asked_to_stop()
+
+    def is_asked_to_stop(self) -> bool:
+        """The same, without giving way to anybody."""
         if not self._stop:
             message = self._channel.poll()
             self._stop = message is not None and message.get("type") == "stop"

@@ -6,7 +6,8 @@ The child has no credentials, no database and no network; see `worker.isolation`
 import errno
 import shutil
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from worker.channel import Channel
@@ -44,11 +45,17 @@ def describe(channel: Channel, folder: Path, kind: str) -> int:
 def _run(order: JobOrder, channel: Channel, folder: Path) -> str:
     from worker.handlers import handle  # the handlers import the engine, and so torch
 
-    if order.spec.kind == "benchmark":  # it has a lock of its own
-        return handle(order, folder, ChannelObserver(channel, folder)).model_dump_json()
-    with DeviceLock(folder.resolve().parent) as lock:
-        lock.share(ChannelObserver(channel, folder).should_stop)
-        return handle(order, folder, ChannelObserver(channel, folder, lock)).model_dump_json()
+    with _sharing(channel, folder) as (observer, lock):
+        return handle(order, folder, observer, lock=lock).model_dump_json()
+
+
+@contextmanager
+def _sharing(channel: Channel, folder: Path) -> Iterator[tuple[ChannelObserver, DeviceLock]]:
+    """The machine, shared with the jobs whose folders lie beside this one's; whatever the kind."""
+    with DeviceLock(folder.resolve().parent, ChannelObserver(channel, folder).on_wait) as lock:
+        observer = ChannelObserver(channel, folder, lock)
+        lock.share(observer.is_asked_to_stop)
+        yield observer, lock
 
 
 def _take_part(order: JobOrder, ours: Channel | Notebook, folder: Path, place: Place) -> str:
@@ -58,8 +65,8 @@ def _take_part(order: JobOrder, ours: Channel | Notebook, folder: Path, place: P
 
     with joined(place.rank, place.size, place.meeting) as group:
         if isinstance(ours, Channel):
-            observer = ChannelObserver(ours, folder)
-            return handle(order, folder, observer, group).model_dump_json()
+            with _sharing(ours, folder) as (observer, lock):
+                return handle(order, folder, observer, group, lock).model_dump_json()
         take_part(order, folder, NullObserver(), group)
         return ""
 

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 _LISTEN_S: Final = 0.1
 _FLUSH_S: Final = 0.5
 _LOG_CHUNK_BYTES: Final = 1 << 18
+_WAITING: Final = "waiting for the device"
 _CHECKPOINT: Final = "application/vnd.modelpress.checkpoint"
 
 StopReason = Literal["cancel", "pause", "drain", "lost"]
@@ -66,6 +67,8 @@ class Conversation:
     _stop: StopReason | None = None
     _stop_deadline: float | None = None
     _flushed_at: float = 0.0
+    _waited_s: float = 0.0
+    _phase: str = "starting"
 
     def follow(self) -> Ended:
         """Relay until the child has ended. Cancelled and lost children are killed; a pause or a
@@ -77,6 +80,7 @@ class Conversation:
             self._flush()
         status = self.child.wait(None)
         assert status is not None
+        self._waited_s += self.child.start_clock()
         self._flush(last=True)
         asked = self._stop_deadline is not None
         return Ended(self._said, self._error, status, self._stop, asked)
@@ -118,11 +122,18 @@ class Conversation:
     def _hear(self, message: Message) -> None:
         match message:
             case {"type": "phase", "phase": str(phase)}:
-                self._progress = JobProgress(0, 0, phase[:64])
+                self._phase = phase[:64]
+                self._progress = JobProgress(0, 0, self._phase)
                 self._events.append(NewEvent("phase", {"phase": phase[:64]}))
             case {"type": "step", "step": int(step), "total": int(total), "metrics": dict(metrics)}:
-                self._progress = JobProgress(step, total, self._progress.phase)
+                self._progress = JobProgress(step, total, self._phase)
                 self._points += [Point(str(n), step, float(v)) for n, v in metrics.items()]
+            case {"type": "waiting"}:
+                self.child.stop_clock()
+                self._progress = replace(self._progress, phase=_WAITING)
+            case {"type": "going_on"}:
+                self._waited_s += self.child.start_clock()
+                self._progress = replace(self._progress, phase=self._phase)
             case {"type": "epoch", "record": dict(record)}:
                 self._hear_epoch(record)
             case {"type": "checkpoint", "path": str(path), "step": int(step)}:
@@ -187,6 +198,7 @@ class Conversation:
                     points=tuple(self._points),
                     events=tuple(self._events),
                     log=text,
+                    waited_s=self._waited_s,
                 )
         except DatabaseUnavailable as error:
             log.warning("job %s: progress waits for the database (%s)", self.job.id, error)
@@ -194,6 +206,7 @@ class Conversation:
         if not ours:
             self.lease.lost.set()
         self._log_offset += len(text)
+        self._waited_s = 0.0
         self._points.clear()
         self._events.clear()
         self._dirty = False

@@ -63,6 +63,7 @@ class EngineChild:
         self.channel = channel
         self._memory_limit_bytes = memory_limit_bytes
         self._deadline = None if deadline_s is None else time.monotonic() + deadline_s
+        self._standing_since: float | None = None
         self._changed = threading.Condition()
         self._killed_by: KillReason | None = None
         self._status: ExitStatus | None = None
@@ -96,6 +97,22 @@ class EngineChild:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def stop_clock(self) -> None:
+        """The deadline moves on from now. Twice is as once."""
+        with self._changed:
+            self._standing_since = self._standing_since or time.monotonic()
+
+    def start_clock(self) -> float:
+        """Seconds that it stood, by which the deadline is later; 0 if it went."""
+        with self._changed:
+            if self._standing_since is None:
+                return 0.0
+            stood = time.monotonic() - self._standing_since
+            self._standing_since = None
+            if self._deadline is not None:
+                self._deadline += stood
+            return stood
+
     def rss_bytes(self) -> int:
         """Resident memory of the child and its descendants, 0 once it has ended.
 
@@ -109,7 +126,7 @@ class EngineChild:
         A resident size is cheap but counts shared pages repeatedly, so that one past the limit is
         checked against the proportional size before anything is killed.
         """
-        if self._deadline is not None and time.monotonic() > self._deadline:
+        if self._is_late():
             self.kill("deadline")
         limit = self._memory_limit_bytes
         if limit is None:
@@ -135,6 +152,12 @@ class EngineChild:
         with contextlib.suppress(ProcessLookupError):
             wait_gone(self.pid)
         self.finish(None, signal.SIGKILL, None)
+
+    def _is_late(self) -> bool:
+        with self._changed:
+            if self._deadline is None or self._standing_since is not None:
+                return False
+            return time.monotonic() > self._deadline
 
     def _signal_group(self, signum: signal.Signals, reason: KillReason | None) -> None:
         with self._changed:

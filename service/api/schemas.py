@@ -90,7 +90,8 @@ def error_read(error: dict[str, object] | None) -> JobError | None:
 def _clock(seconds: float, since: datetime | None, moment: datetime, runs: bool) -> float:
     if runs and since is not None:
         seconds += max(0.0, (moment - since).total_seconds())
-    return round(seconds, 3)
+    # What a run waited for the machine is taken off at once, and by another clock.
+    return round(max(0.0, seconds), 3)
 
 
 def progress_read(row: JobRow, moment: datetime) -> Progress | None:

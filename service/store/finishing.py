@@ -45,8 +45,13 @@ def record(
     points: Sequence[Point] = (),
     events: Sequence[NewEvent] = (),
     log: bytes = b"",
+    waited_s: float = 0.0,
 ) -> bool:
-    """Keep what a run reports. False: it was fenced out, and nothing was written."""
+    """Keep what a run reports. False: it was fenced out, and nothing was written.
+
+    `waited_s` are seconds of this run in which another job had the machine to itself: they count
+    as time in the queue, and not towards `timeout_s`.
+    """
     held = _hold(session, job_id, run)
     if held is None:
         return False
@@ -66,6 +71,9 @@ def record(
         )
         session.execute(insert(LogChunkRow).values(job_id=job_id, start=log_bytes, data=kept))
         values["log_bytes"] = log_bytes + len(kept)
+    if waited_s > 0:  # below zero in between: the run's own seconds are added when it ends
+        values["run_seconds"] = JobRow.run_seconds - waited_s
+        values["queue_seconds"] = JobRow.queue_seconds + waited_s
     if values:
         _set(session, job_id, values)
     moment = now(session)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session, undefer
 
 from service.contract.ids import first_id
 from service.contract.lifecycle import LEASED, MOVES, STATUSES, TERMINAL, JobStatus
-from service.store import claims, finishing
+from service.store import claims, finishing, waiting
 from service.store.artifacts import ArtifactStore
 from service.store.dependencies import break_, fail_dependent, refer
 from service.store.errors import Conflict, InvalidMove, NotFound
@@ -57,6 +57,7 @@ class JobStore:
             device=job.device,
             requires=list(job.requires),
             priority=job.priority,
+            exclusive=job.exclusive,
             max_attempts=job.max_attempts,
             timeout_s=job.timeout_s,
             retry_of=job.retry_of,
@@ -187,9 +188,11 @@ class JobStore:
 
     # What workers and sweepers do: see claims.py and finishing.py
 
-    def claim(self, worker: ClaimingWorker, lease_s: float) -> ClaimedJob | None:
+    def claim(
+        self, worker: ClaimingWorker, lease_s: float, most_running: int | None = None
+    ) -> ClaimedJob | None:
         """See `claims.claim`."""
-        return claims.claim(self._session, worker, lease_s)
+        return claims.claim(self._session, worker, lease_s, most_running)
 
     def heartbeat(
         self, worker_id: str, leases: Sequence[tuple[str, int]], lease_s: float
@@ -209,16 +212,16 @@ class JobStore:
         return moved
 
     def nudgeable(self, limit: int, older_than_s: float) -> Sequence[tuple[str, str]]:
-        """See `claims.nudgeable`."""
-        return claims.nudgeable(self._session, limit, older_than_s)
+        """See `waiting.nudgeable`."""
+        return waiting.nudgeable(self._session, limit, older_than_s)
 
     def oldest_queued_s(self, project: str | None = None) -> float | None:
-        """See `claims.oldest_queued_s`."""
-        return claims.oldest_queued_s(self._session, project)
+        """See `waiting.oldest_queued_s`."""
+        return waiting.oldest_queued_s(self._session, project)
 
     def waiting_for(self, row: JobRow, alive_within_s: float) -> Sequence[str]:
-        """See `claims.waiting_for`."""
-        return claims.waiting_for(self._session, row, alive_within_s)
+        """See `waiting.waiting_for`."""
+        return waiting.waiting_for(self._session, row, alive_within_s)
 
     def terminal_event_seq(self, job_id: str) -> int | None:
         """See `claims.terminal_event_seq`."""
@@ -252,10 +255,18 @@ class JobStore:
         points: Sequence[Point] = (),
         events: Sequence[NewEvent] = (),
         log: bytes = b"",
+        waited_s: float = 0.0,
     ) -> bool:
         """See `finishing.record`."""
         return finishing.record(
-            self._session, job_id, run, progress=progress, points=points, events=events, log=log
+            self._session,
+            job_id,
+            run,
+            progress=progress,
+            points=points,
+            events=events,
+            log=log,
+            waited_s=waited_s,
         )
 
     def add_checkpoint(self, job_id: str, run: int, artifact: NewArtifact) -> bool:

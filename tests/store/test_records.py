@@ -10,7 +10,7 @@ from service.store.events import EventStore
 from service.store.finishing import LOG_LIMIT_BYTES
 from service.store.logs import LogStore
 from service.store.metrics import MetricStore
-from service.store.values import JobProgress, NewArtifact, NewEvent, Point, Succeeded
+from service.store.values import JobProgress, NewArtifact, NewEvent, Point, Released, Succeeded
 from tests.store.conftest import Jobs
 from tests.store.samples import SHA, checkpoint
 
@@ -30,6 +30,16 @@ def test_a_report_is_kept(jobs: Jobs) -> None:
         assert logs.read(job.id, 0, 100) == b"abc"
         assert logs.read(job.id, 1, 2) == b"b"
         assert logs.read(job.id, 3, 9) == b""
+
+
+def test_waiting_for_the_machine_is_time_in_the_queue_and_not_of_the_run(jobs: Jobs) -> None:
+    job = jobs.in_state("running")
+    queued = jobs.row(job.id).queue_seconds
+    jobs.watch.pass_(5)
+    assert jobs.do(lambda s: s.record(job.id, job.run, waited_s=3.0))
+    jobs.do(lambda s: s.finish(job.id, job.run, Released()))
+    row = jobs.row(job.id)
+    assert (row.queue_seconds, row.run_seconds) == (queued + 3.0, 2.0)
 
 
 def test_a_later_run_replaces_the_points_it_passes_again(jobs: Jobs) -> None:

@@ -99,6 +99,15 @@ def test_a_deadline_ends_a_child_that_overstays(start: Starter) -> None:
     assert time.monotonic() - began >= 0.3
 
 
+def test_a_deadline_stands_still_with_the_clock_of_a_child_that_waits(start: Starter) -> None:
+    child = start("sleep", deadline_s=0.2)
+    child.stop_clock()
+    assert child.wait(0.5) is None
+    assert child.start_clock() >= 0.5
+    assert child.start_clock() == 0.0
+    assert ended(child).killed_by == "deadline"
+
+
 def test_fifty_children_start_at_once(start: Starter) -> None:
     with ThreadPoolExecutor(10) as pool:
         children = list(pool.map(lambda _: start("echo"), range(50)))

@@ -20,8 +20,9 @@ from torch._C._distributed_c10d import FileStore  # what torch.distributed has b
 from worker.engine.errors import RankLost
 
 MOST_RANKS: Final = 8
-# One process may write a checkpoint or read a large dataset while the others wait for it.
-_PATIENCE: Final = timedelta(minutes=30)
+# One process may write a checkpoint, read a large dataset, or give way to a benchmark while the
+# others wait for it; one that dies is noticed by who started it. The longest job is 10 h.
+_PATIENCE: Final = timedelta(hours=12)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import assert_never
 from service.reports.build import build_report
 from service.reports.key_figures import key_figures
 from service.reports.render import render_all
+from worker.device_lock import DeviceLock
 from worker.engine.group import ALONE, Group
 from worker.engine.observer import Observer
 from worker.handlers.benchmark import benchmark
@@ -20,9 +21,15 @@ from worker.handlers.train import train
 from worker.order import OUT, JobOrder, JobProduct, ProducedFile
 
 
-def handle(order: JobOrder, folder: Path, observer: Observer, group: Group = ALONE) -> JobProduct:
-    """Do what the order says; what is made lies in `folder`."""
-    job = Job(order, folder, observer, group)
+def handle(
+    order: JobOrder,
+    folder: Path,
+    observer: Observer,
+    group: Group = ALONE,
+    lock: DeviceLock | None = None,
+) -> JobProduct:
+    """Do what the order says; what is made lies in `folder`. `lock` is shared already."""
+    job = Job(order, folder, observer, group, lock)
     outcome = _dispatch(job)
     observer.on_phase("reporting")
     return JobProduct(

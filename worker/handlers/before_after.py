@@ -130,15 +130,16 @@ def _processes(
         Entry(name, one.saved.folder, one.saved.runtime, job.precision)
         for name, one in ((_BASELINE, baseline), (_COMPRESSED, compressed))
     ]
-    timed, skipped = contest(
-        entries,
-        Conditions(job.device, threads_here(), timing_environment()),
-        batch_sizes=(latencies[0].batch_size,),
-        warmup_s=0,
-        blocks=1,
-        block_s=0,  # memory and cold start are wanted; the pair was timed already
-        should_stop=job.observer.should_stop,
-    )
+    with job.alone():  # cold starts are timed
+        timed, skipped = contest(
+            entries,
+            Conditions(job.device, threads_here(), timing_environment()),
+            batch_sizes=(latencies[0].batch_size,),
+            warmup_s=0,
+            blocks=1,
+            block_s=0,  # memory and cold start are wanted; the pair was timed already
+            should_stop=job.observer.should_stop,
+        )
     warnings += [f"Memory: the {one.entry.name} was not measured: {one.reason}" for one in skipped]
     return {
         one.entry.name: ProcessResult(runtime=cast("Runtime", one.entry.runtime), **vars(one.facts))

@@ -15,7 +15,6 @@ from service.contract.benchmark import (
     SpeedupResult,
 )
 from service.contract.training import Evaluation, ModelFacts
-from worker.device_lock import DeviceLock
 from worker.engine.data.split import Data
 from worker.engine.device import Precision
 from worker.engine.measure.conductor import Skipped, Timed, contest
@@ -49,14 +48,9 @@ def benchmark(job: Job, spec: BenchmarkSpec) -> Outcome:
     data = job.data(spec.dataset)
     threads = spec.threads or threads_here()
     conditions = Conditions(job.device, threads, timing_environment())
-    should_stop = job.observer.should_stop
-    # The scratch root, which the jobs of a worker have in common.
-    with DeviceLock(job.folder.resolve().parent) as lock:
-        lock.share(should_stop)
-        scores = _scores(job, spec, data)
-        job.observer.on_phase("waiting for the device")
-        with lock.alone(should_stop):
-            measured, skipped = _measure(job, spec, conditions)
+    scores = _scores(job, spec, data)
+    with job.alone():
+        measured, skipped = _measure(job, spec, conditions)
     result = BenchmarkResult(
         baseline=scores[spec.models[0]][0].model,
         models=tuple(_row(spec, name, scores, measured, skipped, threads) for name in spec.models),

@@ -1,6 +1,7 @@
 """What several kinds of job need: models in and out, data, and the engine's values as results."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
@@ -18,6 +19,7 @@ from service.contract.training import (
     ReliabilityBin,
     TrainingSpec,
 )
+from worker.device_lock import DeviceLock
 from worker.engine import device as devices
 from worker.engine.data.builtin import BUILTIN
 from worker.engine.data.canonical import load_data
@@ -48,12 +50,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Job:
-    """An order, where its files lie, who listens, and the processes that train together."""
+    """An order, where its files lie, who listens, the processes that train together, and the lock
+    by which the machine is shared with other jobs; None where there are none."""
 
     order: JobOrder
     folder: Path
     observer: Observer
     group: Group = ALONE
+    lock: DeviceLock | None = None
 
     @property
     def spec(self) -> JobSpec:
@@ -71,6 +75,18 @@ class Job:
         if name == "auto" and self.device.type == "cpu":
             name = "fp32"
         return devices.resolve_precision(name, self.device)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """For whatever is timed: no other job of the machine computes meanwhile.
+
+        Raises `Stopped` where the job is told to stop while it waits.
+        """
+        if self.lock is None:
+            yield
+            return
+        with self.lock.alone(self.observer.should_stop):
+            yield
 
     def data(self, reference: str) -> Data:
         """The dataset that the spec names."""

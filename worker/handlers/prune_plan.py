@@ -93,13 +93,14 @@ def _quick_latencies(
 
         return call
 
-    return measure_interleaved(
-        {"model": forward(module), "pruned": forward(pruned)},
-        warmup_s=0.05,
-        blocks=3,
-        block_s=0.05,
-        synchronize=synchronizer(job.device),
-    )
+    with job.alone():
+        return measure_interleaved(
+            {"model": forward(module), "pruned": forward(pruned)},
+            warmup_s=0.05,
+            blocks=3,
+            block_s=0.05,
+            synchronize=synchronizer(job.device),
+        )
 
 
 def _summary(before: PlannedModel, after: PlannedModel, epochs: int, job: Job) -> str:

@@ -52,14 +52,15 @@ def in_turns(job: Job, saved: Mapping[str, Saved], batch_size: int) -> dict[str,
         )
         for name, one in saved.items()
     }
-    timed = measure_interleaved(
-        runners,
-        warmup_s=0.1,
-        blocks=_BLOCKS,
-        block_s=_BLOCK_S,
-        synchronize=synchronizer(job.device),
-        should_stop=job.observer.should_stop,
-    )
+    with job.alone():
+        timed = measure_interleaved(
+            runners,
+            warmup_s=0.1,
+            blocks=_BLOCKS,
+            block_s=_BLOCK_S,
+            synchronize=synchronizer(job.device),
+            should_stop=job.observer.should_stop,
+        )
     if job.observer.should_stop():  # half a measurement is none
         raise Stopped
     return {name: Timed(one, timed[name], runners[name].precision) for name, one in saved.items()}
