@@ -10,6 +10,8 @@ from pydantic import BaseModel, TypeAdapter
 from rich.console import Console
 from rich.table import Table
 
+from service.reports import show
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 OK = 0
@@ -72,19 +74,6 @@ def age(moment: datetime | None) -> str:
     return f"{seconds:.0f} s ago"
 
 
-def duration(seconds: float) -> str:
-    """Seconds as people say them."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s"
-
-
 def size(count: int | None) -> str:
-    """Bytes in decimal units."""
-    if count is None:
-        return ""
-    for unit, scale in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= scale:
-            return f"{count / scale:.1f} {unit}"
-    return f"{count} B"
+    """Bytes in decimal multiples; nothing where they are not known."""
+    return "" if count is None else show.size(count)

@@ -13,14 +13,14 @@ import typer
 from rich.table import Table as RichTable
 
 from service.cli.connect import DATA_DIR
-from service.cli.console import REFUSED, complain, duration, out
+from service.cli.console import REFUSED, complain, out
 from service.cli.signals import stops_like_ctrl_c
 from service.cli.watch import follow
 from service.client import Client, ClientError, Job, JobFailed
 from service.contract.models import ModelRead
 from service.contract.reports import Report, Table
 from service.embedded import Stack, StackError
-from service.reports.show import is_numeric
+from service.reports import show
 from service.reports.text import table_rows
 
 DATASET: Final = "digits"
@@ -88,7 +88,7 @@ def demo(keep: Path, quick: bool) -> None:
         raise typer.Exit(REFUSED) from None
     finally:
         shutil.rmtree(data_dir, ignore_errors=True)
-    out().print(f"\nDone in {duration(time.monotonic() - began)}.")
+    out().print(f"\nDone in {show.duration(time.monotonic() - began)}.")
 
 
 def _run(data_dir: Path, keep: Path, quick: bool) -> None:
@@ -166,7 +166,7 @@ def _rich(table: Table, keys: tuple[str, ...]) -> RichTable:
     headings, *rows = table_rows(table.model_copy(update={"columns": columns}))
     shown = RichTable(title=table.title, title_justify="left", title_style="bold")
     for column, heading in zip(columns, headings, strict=True):
-        shown.add_column(heading, justify="right" if is_numeric(column) else "left")
+        shown.add_column(heading, justify="right" if show.is_numeric(column) else "left")
     for row in rows:
         shown.add_row(*row)
     return shown
@@ -192,7 +192,8 @@ def reload_and_predict(folder: Path, model: ModelRead) -> str:
     logits = module(((zero - mean) / std)[None])
     assert counted == model.parameters, (counted, model.parameters)
     assert tuple(logits.shape) == (1, model.classes), logits.shape
-    return f"reloaded: {counted:,} parameters; a handwritten 0 is read as a {int(logits.argmax())}"
+    answer = int(logits.argmax())
+    return f"reloaded: {show.count(counted)} parameters; a handwritten 0 is read as a {answer}"
 
 
 def _explain(error: ClientError, client: Client, stack: Stack) -> None:

@@ -8,11 +8,13 @@ from typing import Annotated, Any, Literal
 import typer
 
 from service.cli.connect import connect
-from service.cli.console import AsJson, age, duration, out, show_json, show_table
+from service.cli.console import AsJson, age, out, show_json, show_table
 from service.cli.watch import follow
 from service.client import Job
 from service.contract.lifecycle import JobStatus
 from service.contract.specs import JobKind
+from service.reports.key_figures import shown_figure
+from service.reports.show import duration
 
 app = typer.Typer(help="Submit, watch and steer jobs.", no_args_is_help=True)
 
@@ -187,7 +189,7 @@ def _show(job: Job, as_json: bool) -> None:
         "Ran for": duration(data.run_seconds),
         "Worker": data.worker or "",
         "Model": data.model or "",
-        **{name: f"{value:.6g}" for name, value in data.metrics.items()},
+        **{name: shown_figure(name, value) for name, value in data.metrics.items()},
         "Error": "" if data.error is None else f"{data.error.code}: {data.error.message}",
         "Hint": "" if data.error is None else data.error.hint or "",
     }

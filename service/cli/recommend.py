@@ -10,6 +10,7 @@ from service.cli.console import AsJson, show_json
 from service.contract.recommendations import Expected, ExpectedRange, Recommendation
 from service.contract.recommendations import Recommendations as Found
 from service.reports import show
+from service.reports.promises import worded
 
 _WORDS = {
     "size_ratio": " of the bytes",
@@ -85,7 +86,7 @@ def _show(found: Found, most: int) -> None:
 def _show_one(one: Recommendation) -> None:
     typer.echo(f"{one.rank}. {one.title}\n   {one.reason}")
     for target in one.targets:
-        typer.echo(f"   {target.name} {show.significant(target.asked)}: {target.outlook}")
+        typer.echo(f"   {target.name} {worded(target.name, target.asked)}: {target.outlook}")
     for name in Expected.model_fields:
         expected: ExpectedRange | None = getattr(one.expected, name)
         if expected is not None and (expected.low, expected.high) != (1, 1):  # as it is

@@ -12,6 +12,7 @@ from service.cli.console import REFUSED, AsJson, age, complain, show_json, show_
 from service.client.jobs import ReportFormat
 from service.contract.base import CheckStatus
 from service.contract.job_errors import JobError
+from service.reports.show import counts, percent
 
 N = TypeVar("N", int, float)
 
@@ -102,18 +103,19 @@ def list_models(context: typer.Context, limit: Limit = 20, as_json: AsJson = Fal
     if as_json:
         show_json(found)
         return
+    parameters = counts([model.parameters for model in found], missing="")
     rows = (
         (
             model.id,
             model.architecture or "",
             model.status,
-            "" if model.parameters is None else f"{model.parameters:,}",
+            count,
             size(model.size_bytes),
-            f"{model.metrics['test_accuracy']:.1%}" if "test_accuracy" in model.metrics else "",
+            percent(model.metrics["test_accuracy"]) if "test_accuracy" in model.metrics else "",
             model.name,
             age(model.created_at),
         )
-        for model in found
+        for model, count in zip(found, parameters, strict=True)
     )
     show_table(
         ("Model", "Architecture", "Status", "Parameters", "Size", "Accuracy", "Name", "Created"),

@@ -16,6 +16,7 @@ from rich.progress import (
 
 from service.client import Event, Job
 from service.contract.lifecycle import TERMINAL
+from service.reports.show import percent
 
 _CHECK_S: Final = 1.0
 
@@ -131,7 +132,7 @@ def describe(event: Event) -> str:
         case "phase":
             return str(data["phase"])
         case "epoch":
-            accuracy = f"validation accuracy {data['validation_accuracy']:.1%}"
+            accuracy = f"validation accuracy {percent(data['validation_accuracy'])}"
             return f"epoch {data['epoch']}  {accuracy}"
         case "checkpoint":
             return f"checkpoint at step {data['step']}"

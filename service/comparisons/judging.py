@@ -14,8 +14,7 @@ from service.contract.comparisons import (
     Verdict,
 )
 from service.contract.prune import Targets
-
-_ROUNDING = 1e-9  # a share or a difference of shares that is a promise to the last bit keeps it
+from service.reports.promises import missed_by
 
 
 def fronts(
@@ -156,18 +155,17 @@ def _judgement(
     device: str | None = None,
     timed: ComparisonLatency | None = None,
 ) -> TargetVerdict:
-    missed_by, outcome = None, "not_measured"
+    missing, outcome = None, "not_measured"
     if reached is not None:
-        beyond = asked - reached if name == "min_speedup" else reached - asked
-        is_missed = beyond > _ROUNDING * max(1.0, abs(asked))
-        missed_by, outcome = (beyond, "missed") if is_missed else (None, "met")
+        missing = missed_by(name, asked, reached)
+        outcome = "met" if missing is None else "missed"
     return TargetVerdict.model_validate(
         {
             "name": name,
             "asked": asked,
             "outcome": outcome,
             "reached": reached,
-            "missed_by": missed_by,
+            "missed_by": missing,
             "device": device,
             "runtime": None if timed is None else timed.runtime,
         }

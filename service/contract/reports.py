@@ -10,7 +10,16 @@ from service.contract.training import DataFacts, Environment
 
 ReportKind = Literal["train", "distill", "prune", "benchmark", "export", "quantize", "plan"]
 Format = Literal[
-    "text", "count", "number", "percent", "points", "bytes", "ratio", "milliseconds", "seconds"
+    "text",
+    "count",
+    "number",
+    "percent",
+    "points",
+    "bytes",
+    "ratio",
+    "milliseconds",
+    "seconds",
+    "scientific",
 ]
 
 

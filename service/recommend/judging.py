@@ -16,6 +16,7 @@ from service.errors import Invalid
 from service.recommend.candidate import Candidate, is_certain
 from service.recommend.subject import Subject
 from service.reports import show
+from service.reports.promises import worded
 
 _WEIGHT: Final[dict[Outlook, int]] = {
     "shown": 0,
@@ -189,9 +190,7 @@ def _range_of(name: str, candidate: Candidate) -> ExpectedRange | None:
 
 
 def _span(name: str, low: float, high: float) -> str:
-    unit = {"latency_ms": " ms", "size_bytes": " bytes", "max_accuracy_drop_points": " points"}
-    ends = [show.significant(end) for end in dict.fromkeys((low, high))]
-    return f"{' to '.join(ends)}{unit.get(name, '')}"
+    return " to ".join(dict.fromkeys(worded(name, end) for end in (low, high)))
 
 
 def ranked(

@@ -30,7 +30,7 @@ def processes_table(result: BenchmarkResult, names: Sequence[str]) -> tuple[Tabl
         Column(key="libraries_rss_bytes", title="Of it before the model", format="bytes"),
         *(Column(key="peak_device_bytes", title="Peak on the GPU", format="bytes"),)[:on_gpu],
         Column(key="file_bytes", title="File loaded", format="bytes"),
-        Column(key="max_abs_difference", title="Largest difference of logits", format="number"),
+        Column(key="max_abs_difference", title="Largest difference of logits", format="scientific"),
     )
     return (table("processes", "Cold start and memory, a process each", columns, rows),)
 

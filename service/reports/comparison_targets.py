@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from service.contract.comparisons import ComparisonDevice, ComparisonValues, TargetVerdict
-from service.contract.reports import Cell, Column, Format, Table
+from service.contract.reports import Cell, Column, Table
 from service.reports import show
 from service.reports.body import table
+from service.reports.promises import bound, figure, worded
 
 NOT_MEASURED: Final = "not measured"
 NAME: Final = Column(key="name", title="Model")
@@ -49,33 +50,17 @@ def targets_table(values: ComparisonValues) -> Table:
 
 def _target_row(values: ComparisonValues, name: str, one: TargetVerdict) -> dict[str, Cell]:
     assert values.request.targets is not None
-    bound = "≥" if one.name == "min_speedup" else "≤"
     titles = {device.key: device_title(device) for device in values.devices}
     where = [titles[one.device]] if one.device else []
     where += [one.runtime] if one.runtime else []
     at = f", batch {values.request.targets.batch_size}"
-    asked = f"{bound} {_promise(one.name, one.asked)}"
+    asked = f"{bound(one.name)} {worded(one.name, one.asked)}"
     return {
         "name": name,
         "target": one.name,
         "device": ", ".join(where) or show.MISSING,
         "asked": asked + (at if one.name in ("latency_ms", "min_speedup") else ""),
-        "reached": None if one.reached is None else _promise(one.name, one.reached),
-        "missed_by": show.MISSING if one.missed_by is None else _promise(one.name, one.missed_by),
+        "reached": None if one.reached is None else figure(one.name, one.reached),
+        "missed_by": show.MISSING if one.missed_by is None else figure(one.name, one.missed_by),
         "outcome": OUTCOMES[one.outcome],
     }
-
-
-def _promise(name: str, value: float) -> str:
-    """A figure of a target with its unit."""
-    forms: dict[str, tuple[Format, str]] = {
-        "macs": ("percent", ""),
-        "parameters": ("percent", ""),
-        "size_bytes": ("bytes", ""),
-        "latency_ms": ("milliseconds", " ms"),
-        "min_speedup": ("ratio", ""),
-    }
-    if name == "max_accuracy_drop_points":
-        return f"{value:.2f} points".replace("-", "−")
-    form, unit = forms[name]
-    return f"{show.number(value, form)}{unit}"

@@ -74,13 +74,14 @@ def distill_body(spec: DistillSpec, result: DistillResult, labels: Sequence[str]
 
 
 def _headline(result: DistillResult, teacher: str, student: str) -> str:
+    sizes = (result.facts.parameters, result.teacher.parameters)
+    student_count, teacher_count = show.counts(sizes)
     return (
         f"{student} keeps {show.percent(result.accuracy_retention)} of {teacher}'s accuracy "
         f"({show.percent(result.test.accuracy)} against "
         f"{show.percent(result.teacher_test.accuracy)}) with "
         f"{_fewer(result.compression_ratio)} parameters "
-        f"({show.count(result.facts.parameters)} against "
-        f"{show.count(result.teacher.parameters)})."
+        f"({student_count} against {teacher_count})."
     )
 
 

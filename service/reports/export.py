@@ -16,8 +16,8 @@ def export_body(result: ExportResult) -> Body:
         headline=(
             f"{name} was written as {formats}. Loaded in its runtime, each answers as the model "
             f"does: over {show.count(worst.parity.samples)} inputs no logit differs by more than "
-            f"{_power(worst.parity.max_abs_difference)}, and the top prediction is the same for "
-            f"{show.percent(min(one.parity.agreement for one in result.exports))}."
+            f"{show.scientific(worst.parity.max_abs_difference)}, and the top prediction is the "
+            f"same for {show.percent(min(one.parity.agreement for one in result.exports))}."
         ),
         highlights=(
             Highlight(label="Formats", value=len(result.exports), format="count"),
@@ -41,11 +41,6 @@ def export_body(result: ExportResult) -> Body:
 
 def _worst(one: ExportedModel) -> float:
     return one.parity.max_abs_difference / one.parity.tolerance
-
-
-def _power(value: float) -> str:
-    """Differences are tiny: 0.0000114 says less than 1.1e-05."""
-    return f"{value:.1e}" if value else "0"
 
 
 def _notes(result: ExportResult) -> tuple[str, ...]:
@@ -82,9 +77,9 @@ def _files(result: ExportResult) -> Table:
             Column(key="size", title="Size", format="bytes"),
             Column(key="runtime", title="Run by"),
             Column(key="opset", title="Opset"),
-            Column(key="max", title="Largest difference"),
-            Column(key="mean", title="Mean difference"),
-            Column(key="tolerance", title="Tolerance"),
+            Column(key="max", title="Largest difference", format="scientific"),
+            Column(key="mean", title="Mean difference", format="scientific"),
+            Column(key="tolerance", title="Tolerance", format="scientific"),
             Column(key="agreement", title="Top-1 agreement", format="percent"),
             Column(key="samples", title="Inputs", format="count"),
         ),
@@ -94,9 +89,9 @@ def _files(result: ExportResult) -> Table:
                 "size": one.size_bytes,
                 "runtime": one.runtime,
                 "opset": None if one.opset is None else str(one.opset),
-                "max": _power(one.parity.max_abs_difference),
-                "mean": _power(one.parity.mean_abs_difference),
-                "tolerance": _power(one.parity.tolerance),
+                "max": one.parity.max_abs_difference,
+                "mean": one.parity.mean_abs_difference,
+                "tolerance": one.parity.tolerance,
                 "agreement": one.parity.agreement,
                 "samples": one.parity.samples,
             }

@@ -31,6 +31,7 @@ def _template(name: str) -> Template:
         "date": lambda time: time.strftime(_DATE),
         "pretty": _pretty,
         "reproduce_tables": reproduce_tables,
+        "shown_rows": show.shown_rows,
     }
     return environment.get_template(f"{name}.html")
 

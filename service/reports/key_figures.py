@@ -1,11 +1,30 @@
 """The few figures of a result that stand in lists and beside a job's name."""
 
-from typing import assert_never
+from typing import Final, assert_never
 
 from service.contract.benchmark import BenchmarkResult
+from service.contract.reports import Format
 from service.contract.specs import JobResult
 from service.contract.training import Evaluation, ModelFacts
+from service.reports import show
 from service.reports.standing import contender, first_setting, latency_at, speedup_at
+
+_FORMS: Final[dict[str, tuple[Format, str]]] = {
+    "test_accuracy": ("percent", ""),
+    "accuracy_retention": ("percent", ""),
+    "agreement": ("percent", ""),
+    "size_ratio": ("percent", ""),
+    "parameters": ("count", ""),
+    "nonzero_parameters": ("count", ""),
+    "formats": ("count", ""),
+    "size_bytes": ("bytes", ""),
+    "sparse_bytes": ("bytes", ""),
+    "compression_ratio": ("ratio", ""),
+    "nonzero_compression_ratio": ("ratio", ""),
+    "speedup": ("ratio", ""),
+    "p50_ms": ("milliseconds", " ms"),
+    "p95_ms": ("milliseconds", " ms"),
+}
 
 
 def key_figures(result: JobResult) -> dict[str, float]:
@@ -57,6 +76,12 @@ def key_figures(result: JobResult) -> dict[str, float]:
             return {}
         case _:
             assert_never(result)
+
+
+def shown_figure(name: str, value: float) -> str:
+    """A key figure as people read it; one of another name as a plain number."""
+    form, unit = _FORMS.get(name, ("number", ""))
+    return f"{show.number(value, form)}{unit}"
 
 
 def _model(facts: ModelFacts, test: Evaluation) -> dict[str, float]:

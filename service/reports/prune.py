@@ -21,8 +21,9 @@ from service.reports.body import (
     speedup_highlight,
     table,
 )
+from service.reports.promises import targets_table
 from service.reports.prune_charts import prune_charts
-from service.reports.prune_tables import layers_table, steps_table, sweep_table, targets_table
+from service.reports.prune_tables import layers_table, steps_table, sweep_table
 
 
 def prune_body(spec: PruneSpec, result: PruneResult, labels: Sequence[str] | None) -> Body:
@@ -42,7 +43,7 @@ def prune_body(spec: PruneSpec, result: PruneResult, labels: Sequence[str] | Non
                 layers_table(result),
                 steps_table(result),
                 sweep_table(result),
-                targets_table(result),
+                targets_table(result.targets),
                 _per_class(result, labels),
             )
             if one.rows

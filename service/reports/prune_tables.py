@@ -1,19 +1,8 @@
 """The longer tables of a pruning's report."""
 
-from typing import Final
-
 from service.contract.prune_result import PruneResult
 from service.contract.reports import Column, Table
 from service.reports.body import ACCURACY, table
-
-_PROMISES: Final = {
-    "macs": "share of MACs left, at most",
-    "parameters": "share of parameters left that are not zero, at most",
-    "size_bytes": "bytes of the smaller weights file, at most",
-    "latency_ms": "median in ms at the target's batch size, at most",
-    "min_speedup": "times faster at the target's batch size, at least",
-    "max_accuracy_drop_points": "percentage points of validation accuracy lost, at most",
-}
 
 
 def layers_table(result: PruneResult) -> Table:
@@ -109,28 +98,5 @@ def sweep_table(result: PruneResult) -> Table:
                 "kept": "yes" if one.is_kept else "",
             }
             for one in result.sweep
-        ),
-    )
-
-
-def targets_table(result: PruneResult) -> Table:
-    """What was promised and what was reached."""
-    return table(
-        ident="targets",
-        title="Promises",
-        columns=(
-            Column(key="name", title="Target"),
-            Column(key="means", title="What it promises"),
-            Column(key="asked", title="Asked for", format="number"),
-            Column(key="reached", title="Reached", format="number"),
-        ),
-        rows=(
-            {
-                "name": one.name,
-                "means": _PROMISES[one.name],
-                "asked": one.asked,
-                "reached": one.reached,
-            }
-            for one in result.targets
         ),
     )

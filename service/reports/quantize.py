@@ -20,6 +20,7 @@ from service.reports.body import (
     speedup_highlight,
     table,
 )
+from service.reports.promises import targets_table
 from service.reports.quantize_charts import quantize_charts
 
 
@@ -34,6 +35,7 @@ def quantize_body(result: QuantizeResult, labels: Sequence[str] | None) -> Body:
         notes=(*timing_notes(found), *_notes(result, made)),
         tables=(
             before_after_table(found, (original, made)),
+            *(targets_table(result.targets),)[: len(result.targets)],
             _layers(result),
             class_changes_table(found, labels),
         ),
@@ -96,7 +98,7 @@ def _notes(result: QuantizeResult, made: str) -> tuple[str, ...]:
 
 def _layers(result: QuantizeResult) -> Table:
     measured = any(one.sensitivity is not None for one in result.layers)
-    sensitivity = Column(key="sensitivity", title="Error of its int8 alone")
+    sensitivity = Column(key="sensitivity", title="Error of its int8 alone", format="scientific")
     return table(
         ident="layers",
         title="Layers",
@@ -113,7 +115,7 @@ def _layers(result: QuantizeResult) -> Table:
                 "operator": one.operator,
                 "weights": one.weights,
                 "kept": result.method if one.is_quantized else "float32",
-                "sensitivity": None if one.sensitivity is None else f"{one.sensitivity:.1e}",
+                "sensitivity": one.sensitivity,
             }
             for one in result.layers
         ),

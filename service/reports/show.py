@@ -1,8 +1,8 @@
 """How a value is shown to people: rounding and units, in one place for every output."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import floor, isclose, log10
-from typing import assert_never
+from typing import TypeGuard, assert_never
 
 from service.contract.reports import Cell, Column, Format, Interval, Quantity, Table
 
@@ -18,14 +18,26 @@ def significant(value: float, digits: int = 3) -> str:
     exponent = floor(log10(abs(value)))
     if isclose(abs(round(value, digits - 1 - exponent)), 10.0 ** (exponent + 1)):
         exponent += 1  # 9.997 rounds up to 10.0, which has one decimal fewer
-    return f"{value:,.{max(0, digits - 1 - exponent)}f}"
+    return f"{value:,.{max(0, digits - 1 - exponent)}f}".replace("-", "−")
 
 
-def count(value: float) -> str:
-    """A number of things: exact below ten million, then three digits and a prefix."""
-    if abs(value) < _COMPACT_FROM:
+def count(value: float, *, compact: bool = False) -> str:
+    """A number of things: exact below ten million, then three digits and a prefix. `compact`: with
+    a prefix from a thousand on, as what stands beside a larger one is."""
+    if abs(value) < _COMPACT_FROM and not compact:
         return f"{value:,.0f}"
-    return _scaled(value)
+    return _scaled(value).rstrip()
+
+
+def counts(values: Iterable[float | None], missing: str = MISSING) -> list[str]:
+    """Numbers that are read together, in one form: all exact, or all with a prefix."""
+    each = list(values)
+    compact = any(value is not None and _is_large(value) for value in each)
+    return [missing if value is None else count(value, compact=compact) for value in each]
+
+
+def _is_large(value: float) -> bool:
+    return abs(value) >= _COMPACT_FROM
 
 
 def _scaled(value: float) -> str:
@@ -39,6 +51,11 @@ def _scaled(value: float) -> str:
 def size(value: float) -> str:
     """Bytes in decimal multiples: 1 kB is 1,000 bytes."""
     return f"{_scaled(value)}B"
+
+
+def scientific(value: float) -> str:
+    """Two digits and a power of ten: differences are tiny, and 0.0000114 says less than 1.1e-05."""
+    return f"{value:.1e}" if value else "0"
 
 
 def percent(value: float) -> str:
@@ -67,11 +84,12 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def number(value: float, form: Format) -> str:
-    """One number in a format; milliseconds carry no unit, their column does."""
+def number(value: float, form: Format, *, compact: bool = False) -> str:
+    """One number in a format; milliseconds carry no unit, their column does. `compact` is for
+    counts, see `count`."""
     match form:
         case "count":
-            return count(value)
+            return count(value, compact=compact)
         case "percent":
             return percent(value)
         case "points":
@@ -82,28 +100,29 @@ def number(value: float, form: Format) -> str:
             return ratio(value)
         case "seconds":
             return duration(value)
+        case "scientific":
+            return scientific(value)
         case "text" | "number" | "milliseconds":
             return significant(value)
         case _:
             assert_never(form)
 
 
-def cell(value: Cell, form: Format, missing: str = MISSING) -> str:
+def cell(value: Cell, form: Format, missing: str = MISSING, *, compact: bool = False) -> str:
     """A cell as text; an interval as `7.36× (7.10×–7.61×)`, a null as `missing`."""
     if value is None:
         return missing
     if isinstance(value, str):
         return " ".join(value.split())
+    unit = ""
     if isinstance(value, Quantity):
-        return _measured(value.value, value.format, f" {value.unit}" if value.unit else "")
-    return _measured(value, form, "")
-
-
-def _measured(value: float | Interval, form: Format, unit: str) -> str:
+        unit, form = f" {value.unit}" if value.unit else "", value.format
+        value = value.value
     if isinstance(value, Interval):
-        low, high = number(value.low, form), number(value.high, form)
-        return f"{number(value.value, form)}{unit} ({low}–{high})"
-    return f"{number(value, form)}{unit}"
+        each = (value.value, value.low, value.high)
+        middle, low, high = (number(one, form, compact=compact) for one in each)
+        return f"{middle}{unit} ({low}–{high})"
+    return f"{number(value, form, compact=compact)}{unit}"
 
 
 def heading(column: Column) -> str:
@@ -117,6 +136,31 @@ def is_numeric(column: Column) -> bool:
 
 
 def shown_rows(table: Table) -> Iterator[list[str]]:
-    """Every row of a table as text, in the order of its columns."""
+    """Every row of a table as text, in the order of its columns. Counts of a column have one form,
+    and those of a row that have a format of their own: 29.2 M never stands beside 7,522,624."""
+    large = {
+        column.key
+        for column in table.columns
+        if column.format == "count" and any(_is_much(row.get(column.key)) for row in table.rows)
+    }
     for row in table.rows:
-        yield [cell(row.get(each.key), each.format, table.missing) for each in table.columns]
+        own = [each.value for each in row.values() if _is_count(each)]
+        compact = any(map(_is_much, own))
+        yield [
+            cell(
+                row.get(each.key),
+                each.format,
+                table.missing,
+                compact=compact or each.key in large,
+            )
+            for each in table.columns
+        ]
+
+
+def _is_count(value: Cell) -> TypeGuard[Quantity]:
+    """Whether it is a count by a format of its own."""
+    return isinstance(value, Quantity) and value.format == "count"
+
+
+def _is_much(value: Cell) -> bool:
+    return isinstance(value, int | float) and _is_large(value)

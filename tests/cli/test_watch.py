@@ -33,7 +33,7 @@ def test_lines_are_plain_where_there_is_no_terminal() -> None:
     follow({"teacher": client.jobs.get(JOB)}, console)
     assert text.getvalue().splitlines() == [
         "teacher: running",
-        "teacher: epoch 1  validation accuracy 50.0%",
+        "teacher: epoch 1  validation accuracy 50.00 %",
         "teacher: succeeded",
     ]
 
@@ -45,7 +45,7 @@ def test_a_terminal_shows_a_bar_that_fills() -> None:
     console, text = screen(is_terminal=True)
     follow({"teacher": client.jobs.get(JOB)}, console)
     assert "100 %" in text.getvalue()
-    assert "validation accuracy 50.0%" in text.getvalue()
+    assert "validation accuracy 50.00 %" in text.getvalue()
 
 
 def test_a_failure_is_raised_once_all_have_ended() -> None:

@@ -213,7 +213,7 @@ def test_int8_is_forecast_from_float32_on_a_processor() -> None:
     )
     asked = subject(targets={"latency_ms": 0.1}, timings=timed, can=workers(WITH_VNNI, GPU))
     (latency,) = by_method(asked)["static_int8"].targets
-    assert latency.text.startswith("4.40 to 5.00 ms")  # 11 ÷ 2.5 and ÷ 2.2
+    assert latency.text.startswith("4.40 ms to 5.00 ms")  # 11 ÷ 2.5 and ÷ 2.2
 
 
 def test_zeros_are_offered_where_only_bytes_count() -> None:

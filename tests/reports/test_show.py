@@ -1,7 +1,8 @@
 import pytest
 
-from service.contract.reports import Column, Interval, Table
+from service.contract.reports import Column, Interval, Quantity, Table
 from service.reports import show
+from service.reports.key_figures import shown_figure
 from service.reports.text import table_rows, text_table
 
 
@@ -16,7 +17,7 @@ from service.reports.text import table_rows, text_table
         (4.2, "4.20"),
         (88.4, "88.4"),
         (1234.6, "1,235"),
-        (-0.25, "-0.250"),
+        (-0.25, "−0.250"),
     ],
 )
 def test_three_significant_digits_are_kept_without_exponents(value: float, shown: str) -> None:
@@ -49,6 +50,52 @@ def test_durations_are_said_as_people_say_them(seconds: float, shown: str) -> No
 
 def test_points_carry_their_sign_unless_they_round_to_zero() -> None:
     assert [show.points(v) for v in (-0.556, 0.5, -0.001)] == ["−0.56", "+0.50", "0.00"]
+
+
+def counted(*rows: dict[str, float | Quantity]) -> list[list[str]]:
+    columns = (
+        Column(key="a", title="A", format="count"),
+        Column(key="b", title="B", format="count"),
+    )
+    return list(show.shown_rows(Table(id="t", title="T", columns=columns, rows=rows)))
+
+
+def test_counts_of_one_column_have_one_form() -> None:
+    rows = counted({"a": 29_202_432, "b": 1_412_682}, {"a": 7_522_624, "b": 61_706}, {"a": 640})
+    assert [row[0] for row in rows] == ["29.2 M", "7.52 M", "640"]
+    assert [row[1] for row in rows] == ["1,412,682", "61,706", "–"]
+
+
+def test_counts_of_one_row_have_one_form_where_rows_are_of_different_kinds() -> None:
+    def row(before: int, after: int) -> dict[str, float | Quantity]:
+        return {
+            "a": Quantity(value=before, format="count"),
+            "b": Quantity(value=after, format="count"),
+        }
+
+    assert counted(row(29_202_432, 7_522_624), row(1_412_682, 61_706)) == [
+        ["29.2 M", "7.52 M"],
+        ["1,412,682", "61,706"],
+    ]
+
+
+def test_counts_of_one_sentence_have_one_form() -> None:
+    assert show.counts([7_522_624, 29_202_432]) == ["7.52 M", "29.2 M"]
+    assert show.counts([61_706, None]) == ["61,706", "–"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("test_accuracy", 0.966667, "96.67 %"),
+        ("size_bytes", 595_320, "595 kB"),
+        ("speedup", 7.358, "7.36×"),
+        ("p50_ms", 0.5, "0.500 ms"),
+        ("of_somebody_else", 4.2, "4.20"),
+    ],
+)
+def test_a_key_figure_has_its_unit(name: str, value: float, shown: str) -> None:
+    assert shown_figure(name, value) == shown
 
 
 def test_a_table_becomes_aligned_text_with_units_in_its_headings() -> None:
