@@ -11,6 +11,9 @@ from service.sources import parse_sources
 
 Seconds = Annotated[float, Field(gt=0)]
 
+Days = Annotated[float | None, Field(gt=0)]
+Count = Annotated[int | None, Field(ge=0)]
+PerMinute = Annotated[int, Field(ge=0, le=10_000_000)]
 
 class Settings(BaseSettings):
     """What an operator can set. Every field is an environment variable `MODELPRESS_<NAME>`."""
@@ -66,6 +69,45 @@ class Settings(BaseSettings):
         "info", description="Least severe level that is logged."
     )
     log_format: Literal["json", "console"] = Field("json", description="For machines or people.")
+
+    max_queued_jobs: Count = Field(
+        None, description="Jobs of a project that wait, queued or paused; None: any number."
+    )
+    max_running_jobs: Count = Field(
+        None, description="Jobs of a project that run at once; None: any number."
+    )
+    max_stored_bytes: Count = Field(
+        None, description="Bytes that a project keeps; None: as many as there is room for."
+    )
+    rate_reads: PerMinute = Field(
+        60_000, description="Reading requests of a key in a minute, of one API process; 0: any."
+    )
+    rate_writes: PerMinute = Field(
+        30_000, description="Writing requests of a key in a minute, of one API process; 0: any."
+    )
+    rate_refusals: PerMinute = Field(
+        6_000, description="Refused keys of an address in a minute, of one API process; 0: any."
+    )
+
+    collect_s: Seconds = Field(
+        3600.0, description="Between two collections of blobs and two looks for what is too old."
+    )
+    blob_grace_s: Annotated[float, Field(ge=3600)] = Field(
+        86_400.0, description="Age at which a blob that nothing names is deleted."
+    )
+    keep_jobs_days: Days = Field(
+        None, description="Life of a job after its end; None: until someone deletes it."
+    )
+    keep_checkpoints_days: Days = Field(
+        7.0, description="Life of checkpoints after their job's end; None: as long as the job."
+    )
+    keep_events_days: Days = Field(
+        None, description="Life of events but those of states; None: as long as the job."
+    )
+    keep_metrics_days: Days = Field(
+        None, description="Life of the points of metrics; None: as long as the job."
+    )
+    keep_logs_days: Days = Field(None, description="Life of logs; None: as long as the job.")
 
     @field_validator("sources")
     @classmethod

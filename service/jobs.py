@@ -144,6 +144,7 @@ def _new_job(session: Session, spec: JobSpec, project: str, **extra: Any) -> New
         device=spec.device,
         requires=tuple(dict.fromkeys((*requirements_of(spec), *sorted(brought)))),
         priority=spec.priority,
+        exclusive=spec.kind == "benchmark" and spec.device != "cpu",
         max_attempts=spec.max_attempts,
         timeout_s=spec.timeout_s,
         references=references,

@@ -135,7 +135,7 @@ def _serve(
         blobs=blobs,
         host=host,
         heartbeat=heartbeat,
-        worker=ClaimingWorker(worker_id, seen.device, tokens),
+        worker=ClaimingWorker(worker_id, seen.device, tokens, settings.job_slots),
         nudge=relay.nudge,
         draining=draining,
     )

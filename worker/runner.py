@@ -5,7 +5,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from service.blobs import BlobError, BlobStore, StorageFull
@@ -50,13 +50,16 @@ class Runner:
     worker: ClaimingWorker
     nudge: Callable[[str, str], None]
     draining: threading.Event
+    claiming: threading.Lock = field(default_factory=threading.Lock)
 
     def run_one(self) -> bool:
         """Claim and run the best job. False: there is none for this worker, or it drains."""
         if self.draining.is_set():
             return False
-        with self.database.transaction() as session:
-            job = JobStore(session).claim(self.worker, self.settings.lease_s)
+        # one slot after the other, so that each knows what the others hold
+        with self.claiming, self.database.transaction() as session:
+            most = self.settings.max_running_jobs
+            job = JobStore(session).claim(self.worker, self.settings.lease_s, most)
         if job is not None:
             self._run(job)
         return job is not None

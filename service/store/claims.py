@@ -1,8 +1,8 @@
 """How a job gets to a worker and back: claim, lease, rescue."""
 
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
@@ -10,40 +10,68 @@ from sqlalchemy import (
     and_,
     func,
     insert,
+    literal,
+    literal_column,
     or_,
     select,
     type_coerce,
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from service.contract.job_errors import JobError
 from service.contract.lifecycle import LEASED, JobStatus
 from service.store.artifacts import ArtifactStore
+from service.store.limits import alone, running_jobs
 from service.store.moves import close_attempt, error_json, move
 from service.store.session import dialect_of, now
+from service.store.shares import Fitting, Turn, highest_priority, turns
 from service.store.sql import spelled_out
 from service.store.tables import (
     AttemptRow,
     DependencyRow,
     EventRow,
     JobRow,
-    WorkerRow,
 )
 from service.store.values import Checkpoint, ClaimedJob, ClaimingWorker, Moved
 
+EXCLUSIVE_PATIENCE_S: Final = 300.0
+_LONGEST_WAIT_S: Final = 60.0  # twice the longest after a crash
 
-def claim(session: Session, worker: ClaimingWorker, lease_s: float) -> ClaimedJob | None:
+
+def claim(
+    session: Session, worker: ClaimingWorker, lease_s: float, most_running: int | None = None
+) -> ClaimedJob | None:
     """Move the best eligible job to `running` for `worker`. None: nothing for it now.
 
-    Best is the highest priority, then the project with the fewest running jobs, then the oldest.
-    One statement finds and moves it; on Postgres it passes over rows that others are claiming.
+    Best is one of the project with the fewest running jobs, then of the one that was served longest
+    ago; within the project the highest priority, then the oldest. A project that runs as many jobs
+    as it may, by its own limit or else `most_running`, is passed over.
+
+    One statement finds the row and moves it; on Postgres it passes over rows that others are
+    claiming. A worker's slots must claim one after the other, or two of them may not hear of each
+    other's exclusive job.
     """
+    fitting = _fitting(session, worker)
+    if fitting is None:
+        return None
+    for turn in turns(session, fitting, most_running):
+        if turn.most_running is not None and not _may_run(session, turn):
+            continue
+        row = _take(session, worker, _best(turn.project, fitting), lease_s)
+        if row is not None:
+            return _claimed(session, row)
+    return None
+
+
+def _take(
+    session: Session, worker: ClaimingWorker, job_id: ScalarSelect[str], lease_s: float
+) -> JobRow | None:
     moment = now(session)
     row = move(
         session,
-        _best(session, worker),
+        job_id,
         "running",
         {"queued"},
         moment,
@@ -56,56 +84,101 @@ def claim(session: Session, worker: ClaimingWorker, lease_s: float) -> ClaimedJo
         },
         data={"worker": worker.id},
     )
-    if row is None:
-        return None
-    session.execute(
-        insert(AttemptRow).values(
-            job_id=row.id,
-            run=row.run,
-            attempt=row.attempt,
-            worker_id=worker.id,
-            started_at=moment,
+    if row is not None:
+        session.execute(
+            insert(AttemptRow).values(
+                job_id=row.id,
+                run=row.run,
+                attempt=row.attempt,
+                worker_id=worker.id,
+                started_at=moment,
+            )
         )
-    )
-    return _claimed(session, row)
+    return row
 
 
-def _best(session: Session, worker: ClaimingWorker) -> ScalarSelect[str]:
-    other = aliased(JobRow)
-    running = (
-        select(func.count())
-        .select_from(other)
-        .where(other.project == JobRow.project, spelled_out(other.status, LEASED))
-        .correlate(JobRow)
-        .scalar_subquery()
-    )
-    query = (
+def _best(project: str, fitting: Fitting) -> ScalarSelect[str]:
+    name = literal(project)
+    return (
         select(JobRow.id)
-        .where(eligible(session), _covered(session, worker.capabilities))
-        .order_by(JobRow.priority.desc(), running, JobRow.id)
+        .where(
+            JobRow.project == name,
+            JobRow.priority == highest_priority(name, fitting),
+            fitting(JobRow),
+        )
+        .order_by(JobRow.id)
         .limit(1)
         .correlate(None)
         .with_for_update(of=JobRow, skip_locked=True)
+        .scalar_subquery()
     )
-    if worker.device == "cpu":
-        query = query.where(JobRow.device != "cuda")
-    return query.scalar_subquery()
 
 
-def _covered(session: Session, capabilities: frozenset[str]) -> ColumnElement[bool]:
+def _may_run(session: Session, turn: Turn) -> bool:
+    """Whether the project runs fewer jobs than it may, for certain until the transaction ends."""
+    alone(session, "claim", turn.project)
+    return running_jobs(session, turn.project) < (turn.most_running or 0)
+
+
+def _fitting(session: Session, worker: ClaimingWorker) -> Fitting | None:
+    """What the worker may take now; None: nothing, since it times or shall soon."""
+    moment = now(session)
+
+    def fits(job: type[JobRow]) -> ColumnElement[bool]:
+        covered = and_(_eligible(job, moment), _covered(session, worker.capabilities, job))
+        return covered if worker.device == "cuda" else and_(covered, job.device != "cuda")
+
+    if worker.device == "cpu" or worker.slots == 1:
+        return fits
+    held = select(JobRow.exclusive).where(
+        JobRow.worker_id == worker.id, spelled_out(JobRow.status, LEASED)
+    )
+    beside = list(session.execute(held).scalars())
+    if not beside:
+        return fits
+    if any(beside) or _exclusive_is_overdue(session, fits):
+        return None
+    return lambda job: and_(fits(job), ~job.exclusive)
+
+
+def _exclusive_is_overdue(session: Session, fits: Fitting) -> bool:
+    """Whether a job that wants a GPU to itself has waited so long that a worker shall make room:
+    until then, jobs that can share its slots pass it."""
+    before = now(session) - timedelta(seconds=EXCLUSIVE_PATIENCE_S)
+    exclusive: ColumnElement[bool] = literal_column(  # as the condition of its index has it
+        "jobs.exclusive" if _is_postgres(session) else "jobs.exclusive = 1"
+    )
+    query = select(JobRow.id).where(fits(JobRow), exclusive, JobRow.queued_at <= before).limit(1)
+    return session.execute(query).first() is not None
+
+
+def _is_postgres(session: Session) -> bool:
+    return dialect_of(session) == "postgresql"
+
+
+def _covered(
+    session: Session, capabilities: frozenset[str], job: type[JobRow]
+) -> ColumnElement[bool]:
     """Whether the worker has all that the job requires."""
     tokens = sorted(capabilities)
-    if dialect_of(session) == "postgresql":
-        within: ColumnElement[bool] = type_coerce(JobRow.requires, JSONB).contained_by(tokens)
+    if _is_postgres(session):
+        within: ColumnElement[bool] = type_coerce(job.requires, JSONB).contained_by(tokens)
         return within
-    required = func.json_each(JobRow.requires).table_valued("value")
+    required = func.json_each(job.requires).table_valued("value")
     return ~select(required.c.value).where(required.c.value.not_in(tokens)).exists()
 
 
 def eligible(session: Session) -> ColumnElement[bool]:
     """Queued, due, and waiting for nothing."""
-    waits = select(DependencyRow.job_id).where(DependencyRow.job_id == JobRow.id).exists()
-    return and_(spelled_out(JobRow.status, {"queued"}), JobRow.next_run_at <= now(session), ~waits)
+    return _eligible(JobRow, now(session))
+
+
+def _eligible(job: type[JobRow], moment: datetime) -> ColumnElement[bool]:
+    waits = select(DependencyRow.job_id).where(DependencyRow.job_id == job.id).exists()
+    # Nothing is put off for so long: the clock has gone back since it was written.
+    beyond = moment + timedelta(seconds=_LONGEST_WAIT_S)
+    due = or_(job.next_run_at <= moment, job.next_run_at > beyond)
+    return and_(spelled_out(job.status, {"queued"}), due, ~waits)
 
 
 def _claimed(session: Session, row: JobRow) -> ClaimedJob:
@@ -167,8 +240,8 @@ def lapsed(session: Session, limit: int) -> list[tuple[str, int]]:
 def rescue(session: Session, job_id: str, run: int) -> Moved | None:
     """Take a job from the worker that was lost. None: it was heard of after all.
 
-    Queued again while attempts are left, else failed. A cancel or pause that was under way is
-    complete, since nobody works on it any more.
+    Queued again while attempts are left, else failed. A cancel that was under way is complete,
+    since nobody works on it any more; so is a pause, while attempts are left to go on with.
     """
     row = session.execute(
         select(JobRow)
@@ -186,7 +259,7 @@ def rescue(session: Session, job_id: str, run: int) -> Moved | None:
     values: dict[str, Any] = {}
     targets: dict[JobStatus, JobStatus] = {"cancelling": "cancelled", "pausing": "paused"}
     target = targets.get(row.status, "queued")
-    if target == "queued" and row.attempt >= row.max_attempts:
+    if target != "cancelled" and row.attempt >= row.max_attempts:
         target = "failed"
         error = JobError.of("worker_lost", f"its workers were lost {row.attempt} times")
         values = {"error": error_json(error)}
@@ -196,59 +269,6 @@ def rescue(session: Session, job_id: str, run: int) -> Moved | None:
     assert moved is not None, "the row is locked"
     close_attempt(session, moved, moment, values.get("error"))
     return Moved(target)
-
-
-def nudgeable(session: Session, limit: int, older_than_s: float) -> list[tuple[str, str]]:
-    """Eligible jobs that wait longer than that, best first: (id, device)."""
-    before = now(session) - timedelta(seconds=older_than_s)
-    rows = session.execute(
-        select(JobRow.id, JobRow.device)
-        .where(eligible(session), JobRow.queued_at <= before)
-        .order_by(JobRow.priority.desc(), JobRow.id)
-        .limit(limit)
-    ).all()
-    return [(job_id, device) for job_id, device in rows]
-
-
-def oldest_queued_s(session: Session, project: str | None) -> float | None:
-    """Age of the oldest eligible job, of one project or of all."""
-    query = select(func.min(JobRow.queued_at)).where(eligible(session))
-    if project is not None:
-        query = query.where(JobRow.project == project)
-    oldest = session.execute(query).scalar_one()
-    return None if oldest is None else max(0.0, (now(session) - oldest).total_seconds())
-
-
-def waiting_for(session: Session, row: JobRow, alive_within_s: float) -> list[str]:
-    """Why a queued job does not run: what it waits for, or what no worker alive has."""
-    if row.status != "queued":
-        return []
-    on = session.execute(
-        select(DependencyRow.on_id)
-        .where(DependencyRow.job_id == row.id)
-        .order_by(DependencyRow.on_id)
-    ).scalars()
-    reasons = list(on)
-    since = now(session) - timedelta(seconds=alive_within_s)
-    workers = (
-        session.execute(select(WorkerRow).where(WorkerRow.seen_at >= since, ~WorkerRow.draining))
-        .scalars()
-        .all()
-    )
-    if not workers:
-        return [*reasons, "a worker"]
-    if any(_serves(worker, row) for worker in workers):
-        return reasons
-    if row.device == "cuda" and all(worker.device != "cuda" for worker in workers):
-        return [*reasons, "a worker with a CUDA device"]
-    have = set().union(*(worker.tokens for worker in workers))
-    missing = sorted(set(row.requires) - have) or sorted(row.requires)
-    return [*reasons, *(f"a worker with {token.replace(':', ' ', 1)}" for token in missing)]
-
-
-def _serves(worker: WorkerRow, row: JobRow) -> bool:
-    fits = row.device != "cuda" or worker.device == "cuda"
-    return fits and set(row.requires) <= set(worker.tokens)
 
 
 def terminal_event_seq(session: Session, job_id: str) -> int | None:

@@ -17,6 +17,7 @@ JsonObject = Mapping[str, Any]
 class NewJob:
     """A job to queue. `references` are the ids (job_, mdl_, dst_) that its spec names: it waits
     for those that are not ready. `resume_from` is a checkpoint artifact, which it gets a copy of.
+    An `exclusive` one takes times: on a GPU no other job may run beside it.
     """
 
     project: str
@@ -27,6 +28,7 @@ class NewJob:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     requires: tuple[str, ...] = ()
     priority: int = 5
+    exclusive: bool = False
     max_attempts: int = 3
     timeout_s: float | None = None
     references: tuple[str, ...] = ()
@@ -54,6 +56,7 @@ class ClaimingWorker:
     id: str
     device: Literal["cpu", "cuda"]
     capabilities: frozenset[str]
+    slots: int = 1
 
 
 @dataclass(frozen=True, slots=True)

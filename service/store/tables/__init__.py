@@ -1,6 +1,12 @@
 """Every table. The migrations make them; a test holds the two against each other."""
 
-from service.store.tables.access import IdempotencyRow, KeyRow, WorkerRow
+from service.store.tables.access import (
+    ChoreRow,
+    IdempotencyRow,
+    KeyRow,
+    ProjectLimitsRow,
+    WorkerRow,
+)
 from service.store.tables.base import Base
 from service.store.tables.comparisons import ComparisonFileRow, ComparisonRow
 from service.store.tables.jobs import (
@@ -29,6 +35,7 @@ __all__ = [
     "Base",
     "Checked",
     "ComparisonFileRow",
+    "ChoreRow",
     "ComparisonRow",
     "DatasetRow",
     "DependencyRow",
@@ -44,5 +51,6 @@ __all__ = [
     "ModelRow",
     "ReferenceRow",
     "UploadRow",
+    "ProjectLimitsRow",
     "WorkerRow",
 ]

@@ -1,4 +1,4 @@
-"""Who may come in, what was answered before, and who works here."""
+"""Who may come in and how much it may have, what was answered before, and who works here."""
 
 from datetime import datetime
 from typing import Any
@@ -58,3 +58,24 @@ class WorkerRow(Base):
     draining: Mapped[bool]
     started_at: Mapped[datetime]
     seen_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class ProjectLimitsRow(Base):
+    """What one project may have, where it differs from the settings; NULL: as the settings say."""
+
+    __tablename__ = "project_limits"
+
+    project: Mapped[str] = mapped_column(String(63), primary_key=True)
+    queued_jobs: Mapped[int | None]
+    running_jobs: Mapped[int | None]
+    stored_bytes: Mapped[int | None]
+    updated_at: Mapped[datetime]
+
+
+class ChoreRow(Base):
+    """Work that one process of all does from time to time, and when it is due again."""
+
+    __tablename__ = "chores"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    due_at: Mapped[datetime]

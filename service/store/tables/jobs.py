@@ -12,6 +12,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -44,6 +45,23 @@ class JobRow(Base):
             postgresql_where=_QUEUED,
             sqlite_where=_QUEUED,
         ),
+        Index(
+            "ix_jobs_share",
+            "project",
+            "status",
+            "priority",
+            "id",
+            postgresql_where=_QUEUED,
+            sqlite_where=_QUEUED,
+        ),
+        Index(
+            "ix_jobs_exclusive",
+            "queued_at",
+            postgresql_where=text("status = 'queued' AND exclusive"),
+            sqlite_where=text("status = 'queued' AND exclusive = 1"),
+        ),
+        Index(None, "project", "started_at"),
+        Index(None, "finished_at"),
         Index("ix_jobs_leased", "project", postgresql_where=_LEASED, sqlite_where=_LEASED),
         Index("ix_jobs_lease", "lease_until", postgresql_where=_LEASED, sqlite_where=_LEASED),
     )
@@ -60,6 +78,8 @@ class JobRow(Base):
     device: Mapped[str] = mapped_column(String(8))
     requires: Mapped[list[str]]
     priority: Mapped[int] = mapped_column(Integer)
+    exclusive: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Takes times on a GPU: no other job may run on its worker meanwhile."""
 
     run: Mapped[int] = mapped_column(Integer, default=0)
     """Fencing token: grows with each claim, never shrinks."""

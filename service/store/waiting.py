@@ -1,0 +1,63 @@
+"""What is queued: whom to nudge for, how long it waits, and for what."""
+
+from datetime import timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from service.store.claims import eligible
+from service.store.session import now
+from service.store.tables import DependencyRow, JobRow, WorkerRow
+
+
+def nudgeable(session: Session, limit: int, older_than_s: float) -> list[tuple[str, str]]:
+    """Eligible jobs that wait longer than that, best first: (id, device)."""
+    before = now(session) - timedelta(seconds=older_than_s)
+    rows = session.execute(
+        select(JobRow.id, JobRow.device)
+        .where(eligible(session), JobRow.queued_at <= before)
+        .order_by(JobRow.priority.desc(), JobRow.id)
+        .limit(limit)
+    ).all()
+    return [(job_id, device) for job_id, device in rows]
+
+
+def oldest_queued_s(session: Session, project: str | None) -> float | None:
+    """Age of the oldest eligible job, of one project or of all."""
+    query = select(func.min(JobRow.queued_at)).where(eligible(session))
+    if project is not None:
+        query = query.where(JobRow.project == project)
+    oldest = session.execute(query).scalar_one()
+    return None if oldest is None else max(0.0, (now(session) - oldest).total_seconds())
+
+
+def waiting_for(session: Session, row: JobRow, alive_within_s: float) -> list[str]:
+    """Why a queued job does not run: what it waits for, or what no worker alive has."""
+    if row.status != "queued":
+        return []
+    on = session.execute(
+        select(DependencyRow.on_id)
+        .where(DependencyRow.job_id == row.id)
+        .order_by(DependencyRow.on_id)
+    ).scalars()
+    reasons = list(on)
+    since = now(session) - timedelta(seconds=alive_within_s)
+    workers = (
+        session.execute(select(WorkerRow).where(WorkerRow.seen_at >= since, ~WorkerRow.draining))
+        .scalars()
+        .all()
+    )
+    if not workers:
+        return [*reasons, "a worker"]
+    if any(_serves(worker, row) for worker in workers):
+        return reasons
+    if row.device == "cuda" and all(worker.device != "cuda" for worker in workers):
+        return [*reasons, "a worker with a CUDA device"]
+    have = set().union(*(worker.tokens for worker in workers))
+    missing = sorted(set(row.requires) - have) or sorted(row.requires)
+    return [*reasons, *(f"a worker with {token.replace(':', ' ', 1)}" for token in missing)]
+
+
+def _serves(worker: WorkerRow, row: JobRow) -> bool:
+    fits = row.device != "cuda" or worker.device == "cuda"
+    return fits and set(row.requires) <= set(worker.tokens)
