@@ -28,42 +28,69 @@ def _programs() -> Path:
     return Path(spec.origin).parent / "pginstall" / "bin"
 
 
+class PostgresServer:
+    """A server whose data lie in `folder`, which must be reachable by `nobody`. It keeps its port
+    when it is killed and started again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._owner = pwd.getpwnam("nobody") if os.getuid() == 0 else None
+        password = secrets.token_hex(16)
+        password_file = folder / "password"
+        password_file.write_text(password)
+        if self._owner is not None:
+            for path in (folder, password_file):
+                os.chown(path, self._owner.pw_uid, self._owner.pw_gid)
+        _run_initdb(folder / "data", password_file, self._owner)
+        self._port = _free_port()
+        self._server: subprocess.Popen[bytes] | None = None
+        self.url = f"postgresql://tests:{password}@127.0.0.1:{self._port}/postgres"
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        owner, log = self._owner, self._folder / "server.log"
+        with log.open("ab") as output:
+            self._server = subprocess.Popen(
+                [
+                    _programs() / "postgres",
+                    *("-D", self._folder / "data", "-h", "127.0.0.1", "-p", str(self._port)),
+                    *("-k", "", "-c", "fsync=off", "-c", "max_connections=100"),
+                ],
+                stdout=output,
+                stderr=output,
+                cwd=self._folder,
+                user=None if owner is None else owner.pw_uid,
+                group=None if owner is None else owner.pw_gid,
+            )
+        _wait_until_it_answers(self.url, self._server, log)
+
+    def kill(self) -> None:
+        """SIGKILL, as a machine that loses its power would: its own processes follow."""
+        assert self._server is not None
+        self._server.kill()
+        self._server.wait()
+
+    def stop(self) -> None:
+        """The shutdown that does not wait for clients."""
+        if self._server is None:
+            return
+        self._server.send_signal(signal.SIGINT)
+        try:
+            self._server.wait(10)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
 @contextmanager
 def postgres_server(folder: Path) -> Iterator[str]:
     """The URL of a server whose data lie in `folder`, which must be reachable by `nobody`."""
-    owner = pwd.getpwnam("nobody") if os.getuid() == 0 else None
-    password = secrets.token_hex(16)
-    password_file = folder / "password"
-    password_file.write_text(password)
-    if owner is not None:
-        for path in (folder, password_file):
-            os.chown(path, owner.pw_uid, owner.pw_gid)
-    _run_initdb(folder / "data", password_file, owner)
-    port = _free_port()
-    with (folder / "server.log").open("wb") as log:
-        server = subprocess.Popen(
-            [
-                _programs() / "postgres",
-                *("-D", folder / "data", "-h", "127.0.0.1", "-p", str(port)),
-                *("-k", "", "-c", "fsync=off", "-c", "max_connections=100"),
-            ],
-            stdout=log,
-            stderr=log,
-            cwd=folder,
-            user=None if owner is None else owner.pw_uid,
-            group=None if owner is None else owner.pw_gid,
-        )
-    url = f"postgresql://tests:{password}@127.0.0.1:{port}/postgres"
+    server = PostgresServer(folder)
     try:
-        _wait_until_it_answers(url, server, folder / "server.log")
-        yield url
+        server.start()
+        yield server.url
     finally:
-        server.send_signal(signal.SIGINT)  # the shutdown that does not wait for clients
-        try:
-            server.wait(10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+        server.stop()
 
 
 def _run_initdb(data: Path, password_file: Path, owner: pwd.struct_passwd | None) -> None:

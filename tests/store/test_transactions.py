@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from service.store.errors import DatabaseUnavailable
 from service.store.files import FileStore
@@ -104,6 +104,21 @@ def test_a_database_that_is_away_is_a_typed_error(tmp_path: Path) -> None:
         with pytest.raises(DatabaseUnavailable):
             database.check()
         database.close()
+
+
+def test_a_standby_that_refuses_to_write_is_a_database_that_is_away(database: Database) -> None:
+    if database.engine.dialect.name == "sqlite":
+        refusal = "PRAGMA query_only = ON"
+    else:
+        refusal = "SET TRANSACTION READ ONLY"
+
+    def write() -> None:
+        with database.transaction() as session:
+            session.execute(text(refusal))
+            FileStore(session).put("p", "f", SHA["a"], 1)
+
+    with pytest.raises(DatabaseUnavailable):
+        write()
 
 
 def test_other_databases_are_refused() -> None:
