@@ -1,0 +1,95 @@
+"""Faults of every kind on a real installation, on SQLite and on Postgres: what is lost?
+
+First a campaign of MINUTES on each database: short jobs under kills, freezes, cut connections and
+full disks, then every invariant, read from outside. Then drills, one fault at a time: as many as
+were promised at 30 minutes, fewer in proportion. Breaches go to standard error, each with the seed,
+the job and its events.
+"""
+
+import sys
+from typing import Final
+
+from benchmarks.faults.campaign import campaign
+from benchmarks.faults.cluster import Backend, Cluster
+from benchmarks.faults.drills import (
+    Drill,
+    cancels,
+    drains,
+    hung_broker,
+    killers,
+    lost_workers,
+    zombies,
+)
+from benchmarks.faults.fencing import fencing
+from benchmarks.figures import Options, Report, percentile
+
+_FULL_MINUTES: Final = 30.0
+_WORKERS: Final = 4
+
+
+def run(options: Options) -> Report:
+    """Needs the machine for itself: times are part of the promises."""
+    report = Report()
+    for backend in ("sqlite", "postgres"):
+        _campaign(report, backend, options)
+        _drills(report, backend, min(1.0, options.minutes / _FULL_MINUTES))
+    return report
+
+
+def _campaign(report: Report, backend: Backend, options: Options) -> None:
+    done = campaign(backend, seconds=60 * options.minutes, seed=options.seed, workers=_WORKERS)
+    verdict, faults = done.verdict, done.faults.total()
+    counts = f"{faults} faults, {verdict.jobs} jobs"
+    full = "0 (≥ 1,000 faults, ≥ 2,000 jobs)"
+    report.at_most(f"1 {backend}: jobs lost, {counts}", verdict.lost, "jobs", 0, full)
+    report.at_most(f"1 {backend}: ended or made twice", verdict.twice, "jobs", 0, full)
+    report.at_most(f"1 {backend}: breaches in all", len(verdict.breaches), "", 0, "0")
+    report.told(f"1 {backend}: artifacts downloaded and digested", float(verdict.artifacts), "")
+    report.told(f"1 {backend}: until all was over and judged", done.seconds, "s")
+    for name, count in sorted(done.faults.items()):
+        report.told(f"1 {backend}: {name}", float(count), "times")
+
+
+def _drills(report: Report, backend: Backend, share: float) -> None:
+    def count(full: int) -> int:
+        return max(1, round(full * share))
+
+    with Cluster(backend, 0) as cluster:
+        fenced = fencing(cluster, max(27, count(200)))
+        name = f"2 {backend}: writes of a fenced-out run that got through, of {fenced.tried}"
+        report.at_most(name, fenced.got_through, "", 0, "0 of 200")
+    with Cluster(backend, _WORKERS) as cluster:
+        _every_time(report, f"2 {backend}: zombies woken at commit", zombies(cluster, count(20)))
+        drill = lost_workers(cluster, count(30))
+        _every_time(report, f"3 {backend}: lost workers", drill)
+        _p95(report, f"3 {backend}: SIGKILL to running again", drill, 15)
+        drill = cancels(cluster, count(100))
+        _every_time(report, f"4 {backend}: cancels", drill)
+        _p95(report, f"4 {backend}: cancel", drill, 2)
+        drill = drains(cluster, count(50))
+        _every_time(report, f"5 {backend}: drains, no attempt used", drill)
+        report.at_most(
+            f"5 {backend}: slowest drain", max(drill.seconds, default=0.0), "s", 30, "≤ 30 s"
+        )
+        hung = hung_broker(cluster, max(20, count(300)))
+        p99_ms = 1e3 * percentile(hung.post_s, 99)
+        name = f"8 {backend}: POST while the broker hangs, p99 of {len(hung.post_s)}"
+        report.at_most(name, p99_ms, "ms", 300, "p99 ≤ 300 ms")
+        report.at_most(f"8 {backend}: answers of 5xx meanwhile", hung.refused, "", 0, "0")
+        report.at_most(f"8 {backend}: recovery to the job's start", hung.start_s, "s", 10, "≤ 10 s")
+        _every_time(
+            report, f"7 {backend}: killers tried exactly thrice", killers(cluster, count(20))
+        )
+
+
+def _every_time(report: Report, name: str, drill: Drill) -> None:
+    for note in drill.notes:
+        sys.stderr.write(f"{name}: {note}\n")
+    target = f"{drill.done} of {drill.done}"
+    report.at_least(name, drill.kept, f"of {drill.done}", drill.done, target)
+
+
+def _p95(report: Report, name: str, drill: Drill, limit_s: float) -> None:
+    if drill.seconds:
+        value = percentile(drill.seconds, 95)
+        report.at_most(f"{name}, p95", value, "s", limit_s, f"p95 ≤ {limit_s:g} s")
