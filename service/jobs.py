@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from service import architectures
+from service.contract.benchmark import PYTORCH, Runtime
 from service.contract.catalog import BUILTIN_DATASETS, ArchitectureSpec, requirement_of
 from service.contract.lifecycle import TERMINAL
 from service.contract.specs import SPECS, JobSpec
@@ -120,8 +121,8 @@ def check(session: Session, spec: JobSpec, project: str, alive_s: float) -> None
             f"the teacher has {teacher.classes} classes, the student {student.classes}",
             "incompatible_models",
         )
-    if spec.kind == "benchmark" and "eager" in spec.runtimes:
-        _check_not_graphs(shapes)
+    if spec.kind == "benchmark":
+        _check_something_runs(shapes, spec.runtimes)
     if spec.precision == "fp16" and spec.device == "cpu":
         raise Invalid.at("#/precision", "fp16 needs a GPU; ask for bf16 or fp32 on a CPU")
 
@@ -240,14 +241,17 @@ def _differ(one: object, other: object) -> bool:
     return one is not None and other is not None and one != other
 
 
-def _check_not_graphs(shapes: Mapping[str, Shape]) -> None:
-    for pointer, shape in shapes.items():
-        if not shape.trainable:
-            raise Invalid.at(
-                pointer,
-                "a runtime graph does not run in eager; ask for runtimes ['onnxruntime']",
-                "not_exportable",
-            )
+def _check_something_runs(shapes: Mapping[str, Shape], runtimes: Sequence[Runtime]) -> None:
+    """A graph is skipped where only layers run, as any cell is that cannot be measured; a job in
+    which that leaves nothing is refused."""
+    graphs = [pointer for pointer, shape in shapes.items() if not shape.trainable]
+    if len(graphs) == len(shapes) and PYTORCH.issuperset(runtimes):
+        raise Invalid.at(
+            graphs[0],
+            f"a runtime graph does not run in {' or '.join(runtimes)}; ask for runtimes "
+            "['onnxruntime']",
+            "not_exportable",
+        )
 
 
 def _check_trainable(pointer: str, shape: Shape) -> None:

@@ -14,10 +14,11 @@ class StaticInt8Method(Contract):
     """Weights and activations in int8; the ranges of activations are measured on examples."""
 
     name: Literal["static_int8"] = Field("static_int8", description="The method.")
-    tool: Literal["onnxruntime", "nncf"] = Field(
+    tool: Literal["onnxruntime", "nncf", "torchao"] = Field(
         "onnxruntime",
-        description="What measures ranges and inserts them: ONNX Runtime's tool, or OpenVINO's, "
-        "which also corrects biases and has a calibration of its own.",
+        description="What measures ranges and inserts them: ONNX Runtime's tool; OpenVINO's, "
+        "which also corrects biases and has a calibration of its own; or torchao's, on the model "
+        "in PyTorch, which `finetune` needs.",
     )
     calibration: Literal["minmax", "percentile", "entropy"] = Field(
         "minmax",
@@ -30,7 +31,7 @@ class StaticInt8Method(Contract):
 
     @model_validator(mode="after")
     def _calibrates_by_one_rule(self) -> Self:
-        if self.tool == "nncf" and self.calibration != "minmax":
+        if self.tool != "onnxruntime" and self.calibration != "minmax":
             raise PydanticCustomError(
                 "impossible_combination", "calibration is of the tool onnxruntime"
             )
@@ -107,3 +108,8 @@ class QuantizeSpec(JobSpecBase):
         "where a target is not kept at once.",
     )
     latency_batch_sizes: LatencyBatchSizes = (1, 32)
+
+    @property
+    def needs_weights(self) -> bool:
+        """Whether a runtime graph cannot be its model."""
+        return isinstance(self.method, StaticInt8Method) and self.method.tool == "torchao"

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from service.contract.quantize import QuantizeSpec, StaticInt8Method
 from service.contract.training import Evaluation
@@ -17,10 +17,11 @@ from worker.engine.export.onnx import onnx_of
 from worker.engine.models.folder import LoadedModel
 from worker.engine.models.graph import Graph
 from worker.engine.quantize.calibration import Array, calibration_batches
-from worker.engine.quantize.integer import StaticQuantizer
 from worker.engine.quantize.layers import Layer, chosen
 from worker.engine.quantize.methods import STATIC, UNCALIBRATED, graph_layers, stripped
 from worker.engine.quantize.sensitivity import Sensitivity, least_kept, sensitivities
+from worker.engine.quantize.tool import Int8Tool
+from worker.engine.quantize.torchao import torchao_tool
 from worker.engine.train.evaluate import predict
 from worker.handlers.common import Job
 
@@ -70,7 +71,7 @@ class QuantizeRun:
         self.calibration_samples = sum(len(batch) for batch in batches)
         if not has_int8_products():
             self._warn("The processor has no VNNI: weights are kept to 7 bits, and int8 gains less")
-        with STATIC[method.tool](self.content, batches, method.calibration) as quantizer:
+        with self._tool(method, batches) as quantizer:
             names = {layer.name for layer in layers}
             layers = tuple(layer for layer in quantizer.layers if layer.name in names)
             ignored = tuple(layer for layer in quantizer.layers if layer.name not in names)
@@ -80,12 +81,19 @@ class QuantizeRun:
                 self.sensitivities = self._measured(quantizer, layers)
             return self._repaired(quantizer, ignored, layers) if misses else made
 
+    def _tool(self, method: StaticInt8Method, batches: Sequence[Array]) -> Int8Tool:
+        """Raises `RuntimeMissing` without torchao, and `NotQuantizable` where it has no module."""
+        if method.tool != "torchao":
+            return STATIC[method.tool](self.content, batches, method.calibration)
+        return torchao_tool(self.original.module, self.content, batches)
+
     def _repaired(
-        self, quantizer: StaticQuantizer, ignored: tuple[Layer, ...], layers: tuple[Layer, ...]
+        self, quantizer: Int8Tool, ignored: tuple[Layer, ...], layers: tuple[Layer, ...]
     ) -> Quantized:
         """With the least of the worst layers in float that keeps the target."""
         worst = [one.layer for one in self.sensitivities]
 
+        @cache  # the search ends with one that it has made
         def graph(count: int) -> bytes:
             return quantizer.all_but((*ignored, *worst[:count]))
 
@@ -122,9 +130,7 @@ class QuantizeRun:
     def _accuracy(self, logits: Tensor) -> float:
         return float((logits.argmax(1) == self.data.validation.y).double().mean())
 
-    def _measured(
-        self, quantizer: StaticQuantizer, layers: tuple[Layer, ...]
-    ) -> tuple[Sensitivity, ...]:
+    def _measured(self, quantizer: Int8Tool, layers: tuple[Layer, ...]) -> tuple[Sensitivity, ...]:
         self.job.observer.on_phase("measuring sensitivity")
         count = min(_JUDGED, len(self.data.validation))
         split = self.data.validation.take(torch.arange(count))
@@ -132,7 +138,7 @@ class QuantizeRun:
         return sensitivities(
             quantizer,
             layers,
-            lambda content: self._logits(content, split),
+            lambda module: self._answers(module, split),
             reference,
             lambda done, total: self._progress(done, total),
         )
@@ -143,8 +149,11 @@ class QuantizeRun:
             raise Stopped
 
     def _logits(self, content: bytes, split: Split) -> Tensor:
+        return self._answers(Graph(content), split)
+
+    def _answers(self, module: nn.Module, split: Split) -> Tensor:
         config = self.original.config
-        return predict(Graph(content), split, config.mean, config.std)
+        return predict(module, split, config.mean, config.std)
 
     def _calibration(self, samples: int) -> list[Array]:
         config = self.original.config

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from worker.engine.device import has_int8_products
-from worker.engine.errors import NotQuantizable
+from worker.engine.errors import EngineError, NotQuantizable
+from worker.engine.models.graph import Graph
 from worker.engine.quantize.calibration import Array
 from worker.engine.quantize.layers import Layer, layers_of
 
@@ -60,9 +61,9 @@ class StaticQuantizer:
         """The graph in int8, except for the layers in `kept`."""
         return self._quantize({"nodes_to_exclude": [layer.node for layer in kept]})
 
-    def only(self, layer: Layer) -> bytes:
+    def only(self, layer: Layer) -> Graph:
         """The graph in float, except for one layer."""
-        return self._quantize({"nodes_to_quantize": [layer.node]})
+        return Graph(self._quantize({"nodes_to_quantize": [layer.node]}))
 
     def _quantize(self, choice: dict[str, list[str]]) -> bytes:
         from onnxruntime import quantization as q
@@ -139,6 +140,8 @@ def quiet(what: str) -> Iterator[None]:
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             yield
+    except EngineError:
+        raise
     except Exception as error:  # it raises whatever its passes raise
         reason = str(error).strip().partition("\n")[0][:300]
         raise NotQuantizable(f"the graph cannot be {what}: {reason}") from error

@@ -39,7 +39,9 @@ STATIC: Final[Mapping[str, type[StaticQuantizer]]] = {
     "onnxruntime": StaticQuantizer,
     "nncf": NncfQuantizer,
 }
-"""Tools that measure ranges for `static_int8`."""
+"""Tools that measure ranges for `static_int8` on the graph."""
+TOOLS: Final = (*STATIC, "torchao")
+"""All of them: torchao's works on the module, see `program`."""
 METHODS: Final = ("static_int8", *UNCALIBRATED)
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from worker.engine.quantize.integer import StaticQuantizer
 from worker.engine.quantize.layers import Layer
+from worker.engine.quantize.tool import Int8Tool
 
 
 @dataclass(frozen=True)
@@ -19,13 +19,13 @@ class Sensitivity:
 
 
 def sensitivities(
-    quantizer: StaticQuantizer,
+    quantizer: Int8Tool,
     layers: Sequence[Layer],
-    logits_of: Callable[[bytes], Tensor],
+    logits_of: Callable[[nn.Module], Tensor],
     reference: Tensor,
     on_layer: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Sensitivity, ...]:
-    """One per layer, the worst first. `logits_of` runs a graph over the examples of `reference`."""
+    """One per layer, the worst first. `logits_of` runs it over the examples of `reference`."""
     scale = float(reference.double().pow(2).mean())
     found = []
     for done, layer in enumerate(layers):

@@ -16,7 +16,14 @@ from worker.engine.models.folder import LoadedModel, build
 from worker.engine.models.graph import Graph
 from worker.engine.quantize.integer import StaticQuantizer, dynamic_int8
 from worker.engine.quantize.layers import chosen
-from worker.engine.quantize.methods import METHODS, STATIC, UNCALIBRATED, graph_layers, stripped
+from worker.engine.quantize.methods import (
+    METHODS,
+    STATIC,
+    TOOLS,
+    UNCALIBRATED,
+    graph_layers,
+    stripped,
+)
 from worker.engine.quantize.sensitivity import least_kept, sensitivities
 from worker.engine.quantize.weights import per_output_int8
 
@@ -121,7 +128,7 @@ def test_static_int8_runs_in_integers_and_keeps_what_it_is_told_to(conv: bytes) 
     with StaticQuantizer(conv, batches, "minmax") as quantizer:
         whole, without = quantizer.all_but(()), quantizer.all_but(quantizer.layers)
         errors = sensitivities(
-            quantizer, quantizer.layers, lambda made: Graph(made)(inputs(16)),
+            quantizer, quantizer.layers, lambda made: made(inputs(16)),
             Graph(conv)(inputs(16)),
         )  # fmt: skip
     assert "INT8" in stored_types(whole)
@@ -148,7 +155,7 @@ def test_the_least_number_of_float_layers_is_found(enough: int) -> None:
 def test_the_contract_names_the_methods_and_tools_of_the_engine() -> None:
     union = get_args(get_args(QuantizeMethod)[0])
     assert tuple(kind().name for kind in union) == METHODS
-    assert set(get_args(StaticInt8Method.model_fields["tool"].annotation)) == set(STATIC)
+    assert set(get_args(StaticInt8Method.model_fields["tool"].annotation)) == set(TOOLS)
 
 
 def test_no_number_of_float_layers_may_be_enough() -> None:
