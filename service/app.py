@@ -30,6 +30,7 @@ from service.auth import Keyring, ensure_key
 from service.blobs import BlobStore
 from service.config import Settings
 from service.queue import JobQueue, broker_answers
+from service.keeping import Keeper
 from service.relay import Relay
 from service.services import Nudger, Services
 from service.store.session import Database
@@ -142,4 +143,7 @@ def _start_queue(settings: Settings, services: Services, stack: contextlib.ExitS
 
 
 def _operation_id(route: APIRoute) -> str:
+    keeper = Keeper(services.database, services.blobs, settings)
+    keeper.start()
+    stack.callback(keeper.close)
     return route.name

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Request, Response
 from service.api.content import serve_blob
 from service.api.deps import After, Limit, Reader, ServicesDep, Writer, problems
 from service.api.prefer import settled, wait_seconds
-from service.api.resources import name_of, uploaded
+from service.api.resources import hold_upload, name_of, uploaded
 from service.api.schemas import dataset_read, page
 from service.contract.datasets import DatasetCreate, DatasetRead
 from service.contract.wire import Page
@@ -70,6 +70,8 @@ def _register(services: Services, project: str, asked: DatasetCreate) -> Dataset
         seed=asked.seed,
     )
     with services.database.transaction() as session:
+        if asked.file is not None and sha256 is not None:
+            hold_upload(session, project, asked.file, sha256)
         return dataset_read(DatasetStore(session).add(project, dataset))
 
 

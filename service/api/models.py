@@ -9,7 +9,7 @@ from service import architectures
 from service.api.content import Content, serve, serve_blob
 from service.api.deps import After, Limit, Reader, ServicesDep, Writer, problems
 from service.api.prefer import settled, wait_seconds
-from service.api.resources import name_of, uploaded
+from service.api.resources import hold_upload, name_of, uploaded
 from service.api.schemas import model_read, page
 from service.contract.models import (
     EXPORT_SUFFIXES,
@@ -89,6 +89,7 @@ def _register(services: Services, project: str, asked: ModelCreate) -> ModelRead
         source_sha256=file.sha256,
     )
     with services.database.transaction() as session:
+        hold_upload(session, project, asked.file, file.sha256)
         return model_read(ModelStore(session).add(project, model))
 
 

@@ -1,9 +1,10 @@
 """Blobs in a folder, shared by processes on one machine or over a network file system."""
 
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from errno import EXDEV
 from pathlib import Path
@@ -14,6 +15,7 @@ from service.blobs.staging import StagingFolder, digest_file, open_regular, writ
 from service.blobs.store import CHUNK_BYTES, Blob, BlobInfo, blob_key, clip_range, is_blob_key
 
 _READ_ONLY: Final = 0o440  # blobs never change; the group may be another service's
+_LOCK: Final = ".lock"
 _INCOMING: Final = ".incoming"  # on the blobs' file system, for files that come from another one
 
 
@@ -61,14 +63,15 @@ class LocalBlobs:
         target = self._path(blob.sha256)
         target.parent.mkdir(parents=True, exist_ok=True)
         os.fchmod(descriptor, _READ_ONLY)
-        os.utime(descriptor)  # the age that garbage collection sees counts from the put
         os.fsync(descriptor)
-        try:
-            path.rename(target)
-        except OSError as error:
-            if error.errno == EXDEV:
-                return False
-            raise
+        with self._held(fcntl.LOCK_SH):
+            os.utime(descriptor)  # the age that garbage collection sees counts from the put
+            try:
+                path.rename(target)
+            except OSError as error:
+                if error.errno == EXDEV:
+                    return False
+                raise
         for folder in (target.parent, target.parent.parent, self._root):
             _sync_folder(folder)
         return True
@@ -115,6 +118,28 @@ class LocalBlobs:
     def delete(self, sha256: str) -> None:
         with disk_errors():
             self._path(sha256).unlink(missing_ok=True)
+
+    def delete_older(self, sha256: str, before: datetime) -> bool:
+        path = self._path(sha256)
+        with disk_errors(), self._held(fcntl.LOCK_EX):
+            try:
+                if path.stat().st_mtime >= before.timestamp():
+                    return False
+                path.unlink()
+            except FileNotFoundError:
+                return False
+        return True
+
+    @contextmanager
+    def _held(self, how: int) -> Iterator[None]:
+        """Puts share the lock and a deletion has it alone, each for the moment of its rename; the
+        kernel frees what a process held when it dies."""
+        descriptor = os.open(self._root / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+        try:
+            fcntl.flock(descriptor, how)
+            yield
+        finally:
+            os.close(descriptor)
 
     def list(self) -> Iterator[BlobInfo]:
         for path in self._root.glob("??/??/*"):

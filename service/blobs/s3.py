@@ -172,6 +172,16 @@ class S3Blobs:
         except BlobNotFound:
             return  # some servers answer so; Amazon's does not
 
+    def delete_older(self, sha256: str, before: datetime) -> bool:
+        try:
+            with _s3_errors(sha256):
+                if obstore.head(self._store, blob_key(sha256))["last_modified"] >= before:
+                    return False
+        except BlobNotFound:
+            return False
+        self.delete(sha256)
+        return True
+
     def list(self) -> Iterator[BlobInfo]:
         with _s3_errors(""):
             for batch in obstore.list(self._store):

@@ -107,6 +107,15 @@ class BlobStore(Protocol):
         """Remove; nothing happens if it is not there. Readers that have it open finish."""
         ...
 
+    def delete_older(self, sha256: str, before: datetime) -> bool:
+        """Remove unless it was put, or put again, since `before`. False: it was, or is not there.
+
+        In a local store no put comes between the look and the removal. S3 has no such thing: a put
+        that ends in the milliseconds between the two requests is lost, and only if it is of bytes
+        that had been there unnamed for long.
+        """
+        ...
+
     def list(self) -> Iterator[BlobInfo]:
         """Every blob, in no promised order; those put or deleted meanwhile may be missed."""
         ...

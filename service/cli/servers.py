@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from service.cli.connect import DATA_DIR, connect
-from service.cli.console import REFUSED, complain, out
+from service.cli.console import REFUSED, complain, out, size
 from service.cli.database import said_in_words
 
 db = typer.Typer(help="The database.", no_args_is_help=True)
@@ -118,6 +118,33 @@ def db_upgrade() -> None:
     with said_in_words():
         upgrade(url)
     typer.echo("The database is at the newest schema.")
+
+
+@db.command("gc")
+def db_gc(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count; delete nothing.")] = False,
+) -> None:
+    """Delete blobs that nothing names any more, as the API does by itself every hour.
+
+    Works on the database and the blobs of the MODELPRESS_* settings, beside a running service.
+    """
+    from service.blobs import BlobError
+    from service.config import Settings
+    from service.keeping import collect
+    from service.store.session import Database
+    from service.wiring import open_blob_store
+
+    settings = Settings()
+    with said_in_words(), closing(Database(settings.database, pool_size=1)) as database:
+        try:
+            found = collect(
+                database, open_blob_store(settings), settings.blob_grace_s, dry_run=dry_run
+            )
+        except BlobError as error:
+            complain(f"the blob store does not answer: {error}\nCheck MODELPRESS_BLOBS_URL.")
+            raise typer.Exit(REFUSED) from error
+    done = "would be deleted" if dry_run else "deleted"
+    typer.echo(f"{found.blobs} blobs of {size(found.bytes) or '0 B'} {done}.")
 
 
 def health(

@@ -22,6 +22,13 @@ class ArtifactStore:
             raise NotFound("artifact", artifact_id)
         return row
 
+    def hold(self, artifact_id: str, project: str) -> ArtifactRow:
+        """As `get`; and until the transaction ends nobody deletes it, so that its blob is named all
+        the while that a copy of the row is being made."""
+        query = select(ArtifactRow).where(ArtifactRow.id == artifact_id).with_for_update(read=True)
+        self._session.execute(query)
+        return self.get(artifact_id, project)
+
     def list(self, job_id: str) -> Sequence[ArtifactRow]:
         """All but checkpoints, in the order in which they were stored."""
         query = select(ArtifactRow).where(

@@ -39,6 +39,13 @@ class FileStore:
             raise NotFound("file", name)
         return row
 
+    def hold(self, project: str, name: str) -> FileRow:
+        """As `get`; and until the transaction ends nobody deletes it, so that its blob is named all
+        the while that another row takes it over."""
+        query = select(FileRow).where(FileRow.project == project, FileRow.name == name)
+        self._session.execute(query.with_for_update(read=True))
+        return self.get(project, name)
+
     def list(self, project: str, limit: int, after: str | None = None) -> Sequence[FileRow]:
         """By name; `after` is the last name of the page before."""
         query = select(FileRow).where(FileRow.project == project)

@@ -86,7 +86,7 @@ class JobStore:
 
     def _copy_checkpoint(self, job: NewJob, artifact_id: str) -> None:
         # a copy, so that the job it came from can be deleted before this one starts
-        found = ArtifactStore(self._session).get(artifact_id, job.project)
+        found = ArtifactStore(self._session).hold(artifact_id, job.project)
         copy = NewArtifact(
             found.name, found.kind, found.media_type, found.sha256, found.bytes, found.step
         )

@@ -226,3 +226,13 @@ def test_only_abandoned_staging_files_are_discarded(blobs: BlobStore, staging: P
 
 def test_a_usable_store_passes_its_check(blobs: BlobStore) -> None:
     blobs.check()
+
+
+def test_only_what_was_put_before_a_moment_is_deleted_as_old(blobs: BlobStore) -> None:
+    blobs.put_bytes(b"abc")
+    hour = timedelta(hours=1)
+    assert not blobs.delete_older(ABC, datetime.now(UTC) - hour)
+    assert blobs.exists(ABC)
+    assert blobs.delete_older(ABC, datetime.now(UTC) + hour)
+    assert not blobs.exists(ABC)
+    assert not blobs.delete_older(ABC, datetime.now(UTC) + hour), "it is not there"

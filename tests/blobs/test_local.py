@@ -56,7 +56,8 @@ def test_a_writer_killed_at_any_moment_leaves_whole_blobs_only(
     local.discard_abandoned(older_than_s=0)
     assert list(staging.iterdir()) == []
     assert {path for path in root.rglob("*") if path.is_file()} == {
-        root / blob_key(info.sha256) for info in found
+        root / ".lock",
+        *(root / blob_key(info.sha256) for info in found),
     }
 
 

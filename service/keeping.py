@@ -1,0 +1,152 @@
+"""How long things are kept: blobs that no row names, and what settings call too old.
+
+A thread of each API process. Of all of them one works at a time; that two never do is for economy
+only, since nothing here minds another's doing the same.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from service.blobs import BlobError, BlobInfo, BlobStore
+from service.config import Settings
+from service.store import retention
+from service.store.blob_uses import blobs_in_use
+from service.store.chores import take
+from service.store.errors import DatabaseUnavailable
+from service.store.session import Database, now
+
+log = logging.getLogger(__name__)
+
+_LOOK_S: Final = 60.0
+_BLOBS_AT_ONCE: Final = 200
+_ROWS_AT_ONCE: Final = 100  # a batch holds SQLite's one writer for milliseconds
+_BATCHES: Final = 1000  # in one round; the next goes on
+
+Forget = Callable[[Session, datetime, int], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What a collection deleted, or would have."""
+
+    blobs: int
+    bytes: int
+
+
+def collect(
+    database: Database,
+    blobs: BlobStore,
+    grace_s: float,
+    *,
+    dry_run: bool = False,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Collected:
+    """Delete the blobs that no row names and that were put longer than `grace_s` ago.
+
+    One that is named by a row which is not committed yet was put within the grace, since putting
+    renews the date, or is named by the row that it is copied from, which is held until then. So
+    the grace must be longer than any way from a put to a commit, outages of the database included.
+    """
+    with database.read() as session:
+        before = now(session) - timedelta(seconds=grace_s)
+    count = size = 0
+    for batch in _batches(blob for blob in blobs.list() if blob.modified_at < before):
+        if stopping():
+            break
+        with database.read() as session:
+            used = blobs_in_use(session, [blob.sha256 for blob in batch])
+        for blob in batch:
+            if blob.sha256 in used:
+                continue
+            if dry_run or blobs.delete_older(blob.sha256, before):
+                count, size = count + 1, size + blob.bytes
+    return Collected(count, size)
+
+
+def _batches(found: Iterator[BlobInfo]) -> Iterator[list[BlobInfo]]:
+    batch: list[BlobInfo] = []
+    for blob in found:
+        batch.append(blob)
+        if len(batch) == _BLOBS_AT_ONCE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def forget(database: Database, settings: Settings) -> dict[str, int]:
+    """Delete rows that were kept long enough. Returns how many, by what they are."""
+    chosen: dict[str, tuple[float | None, Forget]] = {
+        "jobs": (settings.keep_jobs_days, retention.forget_jobs),
+        "checkpoints": (settings.keep_checkpoints_days, retention.forget_checkpoints),
+        "events": (settings.keep_events_days, retention.forget_events),
+        "metrics": (settings.keep_metrics_days, retention.forget_metrics),
+        "logs": (settings.keep_logs_days, retention.forget_logs),
+    }
+    return {
+        what: _in_batches(database, days, how)
+        for what, (days, how) in chosen.items()
+        if days is not None
+    }
+
+
+def _in_batches(database: Database, days: float, how: Forget) -> int:
+    total = 0
+    for _ in range(_BATCHES):
+        with database.transaction() as session:
+            gone = how(session, now(session) - timedelta(days=days), _ROWS_AT_ONCE)
+        total += gone
+        if gone < _ROWS_AT_ONCE:
+            break
+    return total
+
+
+class Keeper:
+    """The thread."""
+
+    def __init__(self, database: Database, blobs: BlobStore, settings: Settings) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._settings = settings
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+
+    def start(self) -> None:
+        """Begin, with a first look after a minute."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop after the batch under way."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(_LOOK_S):
+            try:
+                self.keep()
+            except (DatabaseUnavailable, BlobError) as error:
+                log.warning("keeping: %s", error)
+            except Exception:  # a thread that dies would let the store grow without end
+                log.exception("keeping failed")
+
+    def keep(self) -> None:
+        """Do what is due, if no other process does it. What is forgotten first frees blobs."""
+        with self._database.transaction() as session:
+            if not take(session, "keep", self._settings.collect_s):
+                return
+        forgotten = forget(self._database, self._settings)
+        collected = collect(
+            self._database,
+            self._blobs,
+            self._settings.blob_grace_s,
+            stopping=self._stopping.is_set,
+        )
+        if any(forgotten.values()) or collected.blobs:
+            log.info("forgot %s; deleted %d blobs", forgotten, collected.blobs)
