@@ -29,8 +29,8 @@ from service.api.middleware import Edge
 from service.auth import Keyring, ensure_key
 from service.blobs import BlobStore
 from service.config import Settings
-from service.queue import JobQueue, broker_answers
 from service.keeping import Keeper
+from service.queue import JobQueue, broker_answers
 from service.relay import Relay
 from service.services import Nudger, Services
 from service.store.session import Database
@@ -139,11 +139,11 @@ def _start_queue(settings: Settings, services: Services, stack: contextlib.ExitS
     stack.callback(relay.close)
     sweep.start()
     stack.callback(sweep.close)
+    keeper = Keeper(services.database, services.blobs, settings)
+    keeper.start()
+    stack.callback(keeper.close)
     return replace(services, relay=relay, broker_reachable=lambda: broker_answers(settings.broker))
 
 
 def _operation_id(route: APIRoute) -> str:
-    keeper = Keeper(services.database, services.blobs, settings)
-    keeper.start()
-    stack.callback(keeper.close)
     return route.name
