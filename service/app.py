@@ -22,6 +22,7 @@ from service.api import (
     recommendations,
     records,
     system,
+    webhooks,
 )
 from service.api.feed import Feed
 from service.api.measures import Measures
@@ -35,6 +36,8 @@ from service.relay import Relay
 from service.services import Nudger, Services
 from service.store.session import Database
 from service.sweep import Sweep
+from service.webhooks.courier import Courier
+from service.webhooks.sending import Sender
 from service.wiring import open_blob_store
 
 _DESCRIPTION = (
@@ -52,6 +55,7 @@ _ROUTERS = (
     files,
     system,
     keys,
+    webhooks,
     health,
 )
 
@@ -130,7 +134,7 @@ def _lifespan(
 
 
 def _start_queue(settings: Settings, services: Services, stack: contextlib.ExitStack) -> Services:
-    """Relay and sweep on threads of their own, until the stack unwinds."""
+    """Relay, sweep and courier on threads of their own, until the stack unwinds."""
     queue = JobQueue(settings.broker)
     relay = Relay(queue)
     sweep = Sweep(services.database, services.blobs, relay.nudge, settings)
@@ -139,6 +143,9 @@ def _start_queue(settings: Settings, services: Services, stack: contextlib.ExitS
     stack.callback(relay.close)
     sweep.start()
     stack.callback(sweep.close)
+    courier = Courier(services.database, Sender(settings.own_networks), version("modelpress"))
+    courier.start()
+    stack.callback(courier.close)
     keeper = Keeper(services.database, services.blobs, settings)
     keeper.start()
     stack.callback(keeper.close)

@@ -8,12 +8,13 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.sources import parse_sources
+from service.webhooks.addresses import Network, parse_networks
 
 Seconds = Annotated[float, Field(gt=0)]
-
 Days = Annotated[float | None, Field(gt=0)]
 Count = Annotated[int | None, Field(ge=0)]
 PerMinute = Annotated[int, Field(ge=0, le=10_000_000)]
+
 
 class Settings(BaseSettings):
     """What an operator can set. Every field is an environment variable `MODELPRESS_<NAME>`."""
@@ -45,6 +46,10 @@ class Settings(BaseSettings):
     )
     max_upload_bytes: int = Field(8 << 30, ge=1, description="Largest file that is taken.")
     max_body_bytes: int = Field(1 << 20, ge=1024, description="Largest JSON body.")
+
+    webhook_networks: str | None = Field(
+        None, description="Own networks that webhooks may reach: CIDRs, with commas between."
+    )
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="What a worker computes on.")
     job_slots: int = Field(1, ge=1, le=64, description="Jobs a worker runs at once.")
@@ -114,6 +119,17 @@ class Settings(BaseSettings):
     def _can_be_read(cls, value: str | None) -> str | None:
         parse_sources(value or "")
         return value
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _are_networks(cls, value: str | None) -> str | None:
+        parse_networks(value or "")
+        return value
+
+    @property
+    def own_networks(self) -> tuple[Network, ...]:
+        """What webhooks may reach besides global addresses."""
+        return parse_networks(self.webhook_networks or "")
 
     @property
     def declared_sources(self) -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import Final
 from service.blobs import BlobStore
 from service.config import Settings
 from service.queue import queue_of
+from service.store.deliveries import DeliveryStore
 from service.store.errors import DatabaseUnavailable
 from service.store.idempotency import IdempotencyStore
 from service.store.jobs import JobStore
@@ -100,10 +101,12 @@ class Sweep:
         return len(waiting)
 
     def tidy(self) -> None:
-        """Forget what has expired: idempotency keys, unfinished uploads, workers long gone."""
+        """Forget what has expired: idempotency keys, messages to webhooks, unfinished uploads,
+        workers long gone."""
         with self._database.transaction() as session:
             moment = now(session)
             IdempotencyStore(session).purge()
+            DeliveryStore(session).purge()
             WorkerStore(session).purge(moment - timedelta(seconds=_FORGET_WORKER_S))
             expired = UploadStore(session).expired(
                 moment - timedelta(seconds=self._settings.upload_ttl_s)

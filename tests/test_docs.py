@@ -22,6 +22,7 @@ from service.contract.lifecycle import MOVES
 from service.contract.models import ModelCreate
 from service.contract.recommendations import RecommendationCreate
 from service.contract.specs import SPECS
+from service.contract.webhooks import WebhookCreate
 
 ROOT: Final = Path(__file__).parent.parent
 PAGES: Final = tuple(
@@ -196,6 +197,7 @@ _TAKEN_AT: Final[dict[str, Callable[[str], object]]] = {
     "/v1/datasets": DatasetCreate.model_validate_json,
     "/v1/comparisons": ComparisonCreate.model_validate_json,
     "/v1/recommendations": RecommendationCreate.model_validate_json,
+    "/v1/webhooks": WebhookCreate.model_validate_json,
 }
 
 

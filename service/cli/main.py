@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from service.cli import compare, datasets, jobs, keys, recommend, resources, servers
+from service.cli import compare, datasets, jobs, keys, recommend, resources, servers, webhooks
 from service.cli.connect import Target
 from service.cli.console import EXIT_CODES, REFUSED, UNREACHABLE, USAGE, complain
 from service.client import ApiError, ClientError, Unauthorized, UnexpectedAnswer, Unreachable
@@ -69,6 +69,7 @@ app.command("report")(resources.report)
 app.command("compare")(compare.compare)
 app.command("recommend")(recommend.recommend)
 app.add_typer(keys.app, name="keys")
+app.add_typer(webhooks.app, name="webhooks")
 app.command("health")(servers.health)
 app.command("api")(servers.api)
 app.command("worker")(servers.worker)

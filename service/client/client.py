@@ -21,6 +21,7 @@ from service.client.recommendations import ask, follow
 from service.client.references import DatasetLike, ModelLike
 from service.client.retry import Retry
 from service.client.upload import Files
+from service.client.webhooks import Webhooks
 from service.contract.prune import Targets
 from service.contract.recommendations import Recommendation, Recommendations
 from service.contract.specs import JobSpec
@@ -61,6 +62,7 @@ class Client(Kinds):
         self.comparisons = Comparisons(self._http)
         self.files = Files(self._http)
         self.keys = Keys(self._http)
+        self.webhooks = Webhooks(self._http)
 
     def __enter__(self) -> Self:
         return self

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from service.contract.job_errors import JobError
 from service.contract.lifecycle import LEASED, TERMINAL, JobStatus, sources_of
 from service.store.errors import NotFound
+from service.store.outbox import job_ended
 from service.store.sql import seconds_between
 from service.store.tables import (
     AttemptRow,
@@ -33,7 +34,8 @@ def move(
     values: Mapping[str, Any] | None = None,
     data: Mapping[str, Any] | None = None,
 ) -> JobRow | None:
-    """Move a job to `target` if it is in one of `sources`, and write the `state` event.
+    """Move a job to `target` if it is in one of `sources`, and write the `state` event and, of its
+    end, the messages to webhooks.
 
     Keeps the clocks (queue and run seconds) and the lease in step with the state. `values` are
     further columns, `data` goes into the event. None: it was in another state, or not there.
@@ -58,6 +60,8 @@ def move(
     if row.status in TERMINAL:
         session.execute(delete(DependencyRow).where(DependencyRow.job_id == row.id))
     add_events(session, row, [NewEvent("state", {"status": target, **(data or {})})], now)
+    if row.status in TERMINAL:
+        job_ended(session, row, now)
     return row
 
 

@@ -63,7 +63,9 @@ def commands() -> list[str]:
         "up", "demo", "api", "worker", "db upgrade", "health", "worker-health", "keys create",
         "keys list", "keys revoke", "jobs submit", "jobs list", "jobs show", "jobs watch",
         "jobs cancel", "jobs pause", "jobs resume", "jobs retry", "jobs logs", "jobs delete",
-        "models push", "models pull", "models list", "models show", "datasets push",
+        "models push", "models pull", "models list", "models show", "webhooks create",
+        "webhooks list", "webhooks delete", "webhooks test", "webhooks rotate", "webhooks enable",
+        "webhooks deliveries", "webhooks redeliver", "datasets push",
         "datasets list", "datasets show", "report", "compare", "recommend",
     ]  # fmt: skip
 

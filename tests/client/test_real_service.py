@@ -186,3 +186,20 @@ def test_the_service_tells_how_it_is(client: Client) -> None:
     assert client.capabilities().workers == 0
     assert client.workers() == []
     assert client.queue().slots == 0
+
+
+def test_a_webhook_is_made_tested_rotated_and_forgotten(client: Client) -> None:
+    made = client.webhooks.create("https://hooks.example.com/", events=["job.failed"], name="ci")
+    assert client.webhooks.get(made.id).events == ("job.failed",)
+    assert [hook.id for hook in client.webhooks.list()] == [made.id]
+    assert client.webhooks.rotate(made.id, overlap_s=60).secret != made.secret
+    sent = client.webhooks.test(made.id, wait=0)
+    assert sent.status == "pending"
+    assert [one.id for one in client.webhooks.deliveries(made.id, status="pending")] == [sent.id]
+    assert client.webhooks.redeliver(made.id, sent.id).id == sent.id
+    assert client.webhooks.enable(made.id).status == "active"
+    client.webhooks.delete(made.id)
+    with pytest.raises(NotFound):
+        client.webhooks.get(made.id)
+    with pytest.raises(Invalid):
+        client.webhooks.create("https://127.0.0.1/")

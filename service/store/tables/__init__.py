@@ -28,16 +28,18 @@ from service.store.tables.resources import (
     ModelRow,
     UploadRow,
 )
+from service.store.tables.webhooks import DeliveryRow, WebhookRow
 
 __all__ = [
     "ArtifactRow",
     "AttemptRow",
     "Base",
     "Checked",
-    "ComparisonFileRow",
     "ChoreRow",
+    "ComparisonFileRow",
     "ComparisonRow",
     "DatasetRow",
+    "DeliveryRow",
     "DependencyRow",
     "EventRow",
     "FileRow",
@@ -49,8 +51,9 @@ __all__ = [
     "MetricPointRow",
     "ModelFileRow",
     "ModelRow",
+    "ProjectLimitsRow",
     "ReferenceRow",
     "UploadRow",
-    "ProjectLimitsRow",
+    "WebhookRow",
     "WorkerRow",
 ]
