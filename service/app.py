@@ -17,16 +17,17 @@ from service.api import (
     health,
     jobs,
     keys,
+    limits,
     models,
     problems,
     recommendations,
     records,
     system,
-    webhooks,
 )
 from service.api.feed import Feed
 from service.api.measures import Measures
 from service.api.middleware import Edge
+from service.api.rates import Rates
 from service.auth import Keyring, ensure_key
 from service.blobs import BlobStore
 from service.config import Settings
@@ -36,8 +37,6 @@ from service.relay import Relay
 from service.services import Nudger, Services
 from service.store.session import Database
 from service.sweep import Sweep
-from service.webhooks.courier import Courier
-from service.webhooks.sending import Sender
 from service.wiring import open_blob_store
 
 _DESCRIPTION = (
@@ -55,7 +54,7 @@ _ROUTERS = (
     files,
     system,
     keys,
-    webhooks,
+    limits,
     health,
 )
 
@@ -94,12 +93,14 @@ def create_app(
     app.state.services = services
     app.state.feed = feed
     app.state.measures = measures
+    app.state.rates = rates = Rates(settings)
     for module in _ROUTERS:
         app.include_router(module.router)
     problems.install(app)
     return Edge(
         app,
         max_body_bytes=settings.max_body_bytes,
+        rate_policy=rates.header,
         observe=measures.observe,
         hang_up=feed.hang_up,
     )
@@ -134,7 +135,7 @@ def _lifespan(
 
 
 def _start_queue(settings: Settings, services: Services, stack: contextlib.ExitStack) -> Services:
-    """Relay, sweep and courier on threads of their own, until the stack unwinds."""
+    """Relay and sweep on threads of their own, until the stack unwinds."""
     queue = JobQueue(settings.broker)
     relay = Relay(queue)
     sweep = Sweep(services.database, services.blobs, relay.nudge, settings)
@@ -143,9 +144,6 @@ def _start_queue(settings: Settings, services: Services, stack: contextlib.ExitS
     stack.callback(relay.close)
     sweep.start()
     stack.callback(sweep.close)
-    courier = Courier(services.database, Sender(settings.own_networks), version("modelpress"))
-    courier.start()
-    stack.callback(courier.close)
     keeper = Keeper(services.database, services.blobs, settings)
     keeper.start()
     stack.callback(keeper.close)

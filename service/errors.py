@@ -10,9 +10,12 @@ ServiceError
 ├── Gone                410  it was there; its bytes are not
 ├── LengthRequired      411  say how long it is
 ├── TooLarge            413  longer than is taken
+├── AddressTooLong      414  so is the path or the query
 ├── Unsupported         415  not a format that is taken
 ├── BadRange            416  outside of the bytes there are
 ├── Invalid             422  understood, but wrong: with a pointer to each wrong field
+├── TooMany             429  too many requests, or too many jobs
+├── HeadersTooLarge     431  too many headers, or too long ones
 ├── Unavailable         503  something we need does not answer
 └── NoSpace             507  no room left
 """
@@ -84,6 +87,10 @@ class TooLarge(ServiceError):
     status, title, default_code = 413, "Too large", "too_large"
 
 
+class AddressTooLong(ServiceError):
+    status, title, default_code = 414, "URI too long", "address_too_long"
+
+
 class Unsupported(ServiceError):
     status, title, default_code = 415, "Unsupported media type", "unsupported_media_type"
 
@@ -99,6 +106,17 @@ class Invalid(ServiceError):
     def at(cls, pointer: str, detail: str, code: str | None = None) -> "Invalid":
         """One wrong field."""
         return cls(detail, code=code, errors=(ProblemItem(detail=detail, pointer=pointer),))
+
+
+class TooMany(ServiceError):
+    status, title, default_code = 429, "Too many requests", "rate_limited"
+
+    def __init__(self, detail: str, *, code: str | None = None, retry_after_s: int) -> None:
+        super().__init__(detail, code=code, headers={"Retry-After": str(retry_after_s)})
+
+
+class HeadersTooLarge(ServiceError):
+    status, title, default_code = 431, "Request header fields too large", "headers_too_large"
 
 
 class Unavailable(ServiceError):

@@ -116,7 +116,7 @@ def test_every_job_error_code_is_explained() -> None:
 
 def problem_codes() -> set[str]:
     """Every code that a problem can carry, read off the service's source."""
-    names = ("api", "drawing.py", "errors.py", "jobs.py", "peek", "recommend")
+    names = ("api", "drawing.py", "errors.py", "jobs.py", "peek", "quotas.py", "recommend")
     rooms = [ROOT / "service" / name for name in names]
     files = [file for room in rooms for file in ([room] if room.is_file() else room.glob("*.py"))]
     found: set[str] = set()

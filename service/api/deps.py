@@ -5,8 +5,10 @@ from typing import Annotated
 from fastapi import Depends, Query, Request, Security
 from fastapi.security import HTTPBearer
 
+from service.api.rates import Rates
 from service.auth import Caller
 from service.contract.wire import Problem
+from service.errors import Unauthorized
 from service.services import Services
 
 # For the documentation and its button only: the check itself is ours, with our own problems.
@@ -25,7 +27,17 @@ ServicesDep = Annotated[Services, Depends(get_services)]
 def _caller(
     request: Request, services: ServicesDep, _: Annotated[object, Security(_scheme)]
 ) -> Caller:
-    return services.keyring.caller(request.headers.get("authorization"))
+    rates: Rates = request.app.state.rates
+    address = request.client.host if request.client else ""
+    stands = request.scope.setdefault("state", {})
+    rates.refusals.check(address)
+    try:
+        caller = services.keyring.caller(request.headers.get("authorization"))
+    except Unauthorized:
+        stands["rate"] = rates.refusals.take(address)
+        raise
+    stands["rate"] = rates.of(request.method).take(caller.key_id)
+    return caller
 
 
 def _reader(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
@@ -65,8 +77,9 @@ _WORDS = {
     415: "Not a format that is taken.",
     416: "Outside of the bytes there are.",
     422: "A field is wrong; `errors` points at it.",
+    429: "Too many requests, or the project has as many jobs waiting as it may.",
     503: "Something the service needs does not answer.",
-    507: "No room left.",
+    507: "No room left, or the project has as many bytes as it may.",
 }
 
 
@@ -78,5 +91,5 @@ def problems(*statuses: int) -> dict[int | str, dict[str, object]]:
             "model": Problem,
             "content": {"application/problem+json": {}},
         }
-        for status in sorted({401, 403, 422, 503, *statuses})
+        for status in sorted({401, 403, 422, 429, 503, *statuses})
     }

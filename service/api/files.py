@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request, Response
 from fastapi import Path as PathParameter
 
+from service import quotas
 from service.api.content import serve_blob
 from service.api.deps import After, Limit, Reader, ServicesDep, Writer, problems
 from service.api.intake import declared_length, declared_sha256, receive
@@ -60,12 +61,13 @@ async def put_file(
     same bytes again are fine, others are a conflict."""
     length = declared_length(request, services.settings.max_upload_bytes)
     promised = declared_sha256(request)
+    await asyncio.to_thread(_check_room, services, caller.project, name, length)
     with services.blobs.staging_file() as staged:
         digest = await receive(request, staged, length)
         if promised not in (None, digest):
             raise BadRequest("the bytes are not those of Repr-Digest", code="digest_mismatch")
         read, is_new = await asyncio.to_thread(
-            _keep, services, caller.project, name, staged, digest
+            _keep, services, caller.project, name, staged, digest, length
         )
     response.status_code = 201 if is_new else 200
     return read
@@ -121,7 +123,7 @@ def delete_file(name: FileName, caller: Writer, services: ServicesDep) -> None:
     name="create_upload",
     status_code=201,
     summary="Begin a resumable upload",
-    responses=problems(413),
+    responses=problems(413, 507),
 )
 def create_upload(
     body: UploadCreate, response: Response, caller: Writer, services: ServicesDep
@@ -132,6 +134,7 @@ def create_upload(
     if any(character in body.name for character in "/\\"):
         raise BadRequest("a file's name has no slashes", code="bad_name")
     with services.database.transaction() as session:
+        quotas.check_bytes(session, caller.project, services.settings, body.bytes)
         row = UploadStore(session).create(caller.project, body.name, body.bytes, body.sha256)
         read = upload_read(row)
     response.headers["Location"] = f"/v1/uploads/{read.id}"
@@ -245,7 +248,7 @@ def _advance(services: Services, upload_id: str, expected: int, offset: int) -> 
 
 def _complete(services: Services, row: UploadRead, path: Path, project: str) -> FileRead:
     try:
-        read, _ = _keep(services, project, row.name, path, row.sha256)
+        read, _ = _keep(services, project, row.name, path, row.sha256, 0)
     except DigestMismatch:
         raise BadRequest("the bytes are not those announced", code="digest_mismatch") from None
     finally:
@@ -255,16 +258,27 @@ def _complete(services: Services, row: UploadRead, path: Path, project: str) -> 
     return read
 
 
+def _check_room(services: Services, project: str, name: str, more: int) -> None:
+    """Before the bytes come; when they are there it is looked at again."""
+    with services.database.read() as session:
+        try:
+            FileStore(session).get(project, name)
+        except NotFound:
+            quotas.check_bytes(session, project, services.settings, more)
+
+
 def _keep(
-    services: Services, project: str, name: str, staged: Path, sha256: str | None
+    services: Services, project: str, name: str, staged: Path, sha256: str | None, more: int
 ) -> tuple[FileRead, bool]:
-    """Store the bytes, then the name. Returns the file, and whether it is new."""
+    """Store the bytes, then the name. Returns the file, and whether it is new. `more` are bytes
+    that were not counted before: of an announced upload none."""
     blob: Blob = services.blobs.put_file(staged, sha256)
     with services.database.transaction() as session:
         store = FileStore(session)
         try:
             there = store.get(project, name)
         except NotFound:
+            quotas.check_bytes(session, project, services.settings, more)
             return file_read(store.put(project, name, blob.sha256, blob.bytes)), True
         if there.sha256 != blob.sha256:
             raise Clash(

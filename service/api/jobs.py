@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import RedirectResponse
 
 from service import jobs as rules
+from service import quotas
 from service.api.deps import After, Limit, Reader, ServicesDep, Writer, problems
 from service.api.prefer import settled, wait_seconds
 from service.api.schemas import job_read, page
@@ -45,7 +46,7 @@ IdempotencyKey = Annotated[
     summary="Submit a job",
     responses={
         200: {"description": "Finished within the wait, or only validated."},
-        **problems(400, 404, 409, 413, 415),
+        **problems(400, 404, 409, 413, 415, 507),
     },
 )
 async def submit_job(
@@ -106,6 +107,7 @@ def _submit_once(
                     "this Idempotency-Key was used with another body", code="idempotency_mismatch"
                 )
             return JobRead.model_validate(known.body), False
+        quotas.check_queue(session, project, services.settings)
         row = rules.submit(session, spec, project, services.settings.lease_s)
         read = _read(services, session, row)
         if key and not store.put(
@@ -247,7 +249,7 @@ def resume_job(job_id: str, caller: Writer, services: ServicesDep) -> JobRead:
     name="retry_job",
     status_code=202,
     summary="Retry a job",
-    responses=problems(404, 409),
+    responses=problems(404, 409, 507),
 )
 def retry_job(
     job_id: str,
@@ -261,6 +263,7 @@ def retry_job(
     """A new job with the same spec, for one that failed or was cancelled."""
     with services.database.transaction() as session:
         alive_s = services.settings.lease_s
+        quotas.check_queue(session, caller.project, services.settings)
         row = rules.retry(session, job_id, caller.project, start == "checkpoint", alive_s)
         read = _read(services, session, row)
     services.nudge(row.device, row.id)

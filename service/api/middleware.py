@@ -12,7 +12,14 @@ import structlog
 from service.api.misplaced import refuse_in_address, refuse_in_body
 from service.api.problems import problem_response
 from service.contract.ids import new_id
-from service.errors import BadRequest, ServiceError, TooLarge, Unsupported
+from service.errors import (
+    AddressTooLong,
+    BadRequest,
+    HeadersTooLarge,
+    ServiceError,
+    TooLarge,
+    Unsupported,
+)
 from service.key_text import KEY_SHAPED, without_keys
 
 log = logging.getLogger(__name__)
@@ -26,6 +33,10 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _REQUEST_ID: Final = re.compile(rb"^[A-Za-z0-9_\-.]{1,64}$")
 _STREAMED: Final = re.compile(r"^/v1/(files/[^/]+|uploads/[^/]+)$")
 _MAX_DEPTH: Final = 32
+_MAX_ADDRESS: Final = 8192  # the longest of ours names 60 series of metrics
+_MAX_HEADERS: Final = 100
+_MAX_HEADER_BYTES: Final = 16_384  # the server itself gives up at 64 KiB, in words of its own
+_SHOWN: Final = 200
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _BRACKET: Final = re.compile(rb"[\[\]{}]")
 _API_CSP: Final = b"default-src 'none'; frame-ancestors 'none'"
@@ -43,13 +54,16 @@ class Edge:
         app: App,
         *,
         max_body_bytes: int,
+        rate_policy: bytes = b"",
         observe: Callable[[str, str, int, float], None] | None = None,
         hang_up: Callable[[], None] = lambda: None,
     ) -> None:
-        """`hang_up` ends the streams that are open; call it when the server shall stop."""
+        """`hang_up` ends the streams that are open; call it when the server shall stop.
+        `rate_policy` is the field RateLimit-Policy of /v1."""
         self.hang_up = hang_up
         self._app = app
         self._max_body_bytes = max_body_bytes
+        self._rate_policy = rate_policy
         self._observe = observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,14 +81,18 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *_headers(scope, message, request_id)]
+                message["headers"] = [
+                    *message["headers"],
+                    *_headers(scope, message, request_id),
+                    *self._rate_headers(scope),
+                ]
             await send(message)
 
         try:
             try:
                 _check_address(scope)
             except ServiceError as error:
-                response = problem_response(request_id, without_keys(scope["path"]), error)
+                response = problem_response(request_id, without_keys(scope["path"][:_SHOWN]), error)
                 await response(scope, receive, send_with_headers)
                 return
             await self._limited(scope, receive, send_with_headers)
@@ -83,6 +101,13 @@ class Edge:
                 route = getattr(scope.get("route"), "path", "other")
                 seconds = time.perf_counter() - started
                 self._observe(scope["method"], route, status, seconds)
+
+    def _rate_headers(self, scope: Scope) -> list[tuple[bytes, bytes]]:
+        if not self._rate_policy or not scope["path"].startswith("/v1/"):
+            return []
+        standing = scope["state"].get("rate")
+        policy = (b"ratelimit-policy", self._rate_policy)
+        return [policy] if standing is None else [policy, (b"ratelimit", standing.header())]
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in ("POST", "PUT", "PATCH") or _STREAMED.match(scope["path"]):
@@ -139,6 +164,15 @@ def _check_address(scope: Scope) -> None:
     # Postgres takes no text with one, and no name of ours has one
     if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
         raise BadRequest("a path or query has no NUL character")
+    for part, text in (("path", scope["path"]), ("query", scope["query_string"])):
+        if len(text) > _MAX_ADDRESS:
+            raise AddressTooLong(f"a {part} may have {_MAX_ADDRESS} bytes")
+    headers = scope["headers"]
+    size = sum(len(name) + len(value) for name, value in headers)
+    if len(headers) > _MAX_HEADERS or size > _MAX_HEADER_BYTES:
+        raise HeadersTooLarge(
+            f"a request may have {_MAX_HEADERS} headers, of {_MAX_HEADER_BYTES} bytes together"
+        )
     refuse_in_address(scope["path"], scope["query_string"], scope["headers"])
 
 

@@ -75,6 +75,7 @@ def api(
     """Run the HTTP API in the foreground; MODELPRESS_* settings say where everything is."""
     import uvicorn
 
+    from service.api.head import HeadLimited
     from service.app import create_app
     from service.config import Settings
     from service.logs import configure
@@ -97,6 +98,7 @@ def api(
         log_config=None,  # ours stays
         access_log=False,
         server_header=False,
+        http=HeadLimited,
         timeout_graceful_shutdown=5,  # a client that does not hang up must not hold it for ever
     )
     Server(config).run()

@@ -16,12 +16,14 @@ from service.client.http import Http, read_as
 from service.client.jobs import Job, Jobs
 from service.client.keys import Keys
 from service.client.kinds import Kinds, SpecLike, plain
+from service.client.limits import Limits
 from service.client.models import Models
 from service.client.recommendations import ask, follow
 from service.client.references import DatasetLike, ModelLike
 from service.client.retry import Retry
 from service.client.upload import Files
 from service.client.webhooks import Webhooks
+from service.contract.limits import UsageRead
 from service.contract.prune import Targets
 from service.contract.recommendations import Recommendation, Recommendations
 from service.contract.specs import JobSpec
@@ -62,6 +64,7 @@ class Client(Kinds):
         self.comparisons = Comparisons(self._http)
         self.files = Files(self._http)
         self.keys = Keys(self._http)
+        self.limits = Limits(self._http)
         self.webhooks = Webhooks(self._http)
 
     def __enter__(self) -> Self:
@@ -146,6 +149,10 @@ class Client(Kinds):
     def queue(self) -> QueueRead:
         """How much work there is."""
         return self._http.get(QueueRead, "/v1/queue")
+
+    def usage(self) -> UsageRead:
+        """What the key's project has, and what it may have."""
+        return self._http.get(UsageRead, "/v1/usage")
 
     def health(self) -> Ready:
         """How the service is, asked once and without a key. Raises `Unreachable` when nothing

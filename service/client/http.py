@@ -23,6 +23,8 @@ _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _PASSING: Final = frozenset({429, 502, 503, 504})
 _NOTHING_SENT: Final = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 _NOT_OURS: Final = (httpx2.TooManyRedirects, httpx2.DecodingError)
+_FULL: Final = "quota_exceeded"
+"""Other jobs must start first, which may take hours: the caller knows whether to wait."""
 _IN_FLIGHT: Final = "in_flight"
 """Our own earlier try is still being served; its answer can be had in a moment."""
 
@@ -179,6 +181,8 @@ def is_passing(error: ApiError) -> bool:
 
 
 def _will_pass(error: ApiError, repeatable: bool) -> bool:
+    if error.code == _FULL:
+        return False
     if error.problem.status == 429:  # refused before it was looked at
         return True
     return repeatable and (is_passing(error) or error.code == _IN_FLIGHT)

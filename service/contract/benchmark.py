@@ -54,6 +54,7 @@ class BenchmarkSpec(JobSpecBase):
     runtimes: tuple[Runtime, ...] = Field(
         ("eager",),
         min_length=1,
+        max_length=16,
         description="What runs the saved file. One that the worker lacks, or that cannot run a "
         "model, is skipped with a reason.",
     )

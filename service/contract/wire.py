@@ -204,9 +204,22 @@ class KeyCreate(Contract):
         "default", pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="Whose things it opens."
     )
     scopes: tuple[Scope, ...] = Field(
-        ("read", "write"), min_length=1, description="`admin` manages keys."
+        ("read", "write"), min_length=1, max_length=8, description="`admin` manages keys."
     )
     expires_at: Time | None = Field(None, description="When it ends. None: when revoked.")
+
+
+class KeyRotate(Contract):
+    """Asks for a key in the place of another."""
+
+    grace_s: int = Field(
+        3600, ge=0, le=30 * 86_400, description="How long the old key still opens. 0: not at all."
+    )
+    expires_at: Time | None = Field(
+        None,
+        description="When the new key ends. None: it lives as long as the old one was made to; "
+        "without an end if that had none.",
+    )
 
 
 class KeyRead(Contract):
@@ -221,6 +234,7 @@ class KeyRead(Contract):
     created_at: Time = Field(description="When it was made.")
     expires_at: Time | None = Field(description="When it ends.")
     last_used_at: Time | None = Field(description="When it last opened something, to the minute.")
+    rotated_to: str | None = Field(None, description="The key that has taken its place.")
 
 
 class KeyCreated(KeyRead):
