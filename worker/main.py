@@ -11,6 +11,7 @@ from celery.signals import worker_shutting_down
 from service.blobs import BlobStore
 from service.config import Settings
 from service.contract.base import MOST_GPUS
+from service.contract.benchmark import Runtime
 from service.contract.catalog import requirement_of
 from service.contract.ids import new_id
 from service.contract.specs import JobKind
@@ -70,6 +71,7 @@ def describe_engine(host: EngineHost, settings: Settings) -> WorkerCapabilities:
         losses=seen["losses"],
         pruning=seen["pruning"],
         runtimes=seen["runtimes"],
+        exporters=seen["exporters"],
         datasets=seen["datasets"],
     )
 
@@ -82,7 +84,8 @@ def capability_tokens(seen: WorkerCapabilities) -> frozenset[str]:
         + [f"kind:{kind}" for kind in seen.kinds]
         + [requirement_of(name) for name in seen.architectures]
         + [f"loss:{name}" for name in seen.losses]
-        + [f"runtime:{name}" for name in seen.runtimes]
+        # Also those that it lacks: they are skipped with a reason, and not waited for.
+        + [f"runtime:{name}" for name in get_args(Runtime)]
         + [f"dataset:{name}" for name in seen.datasets]
     )
 

@@ -15,8 +15,8 @@ from worker.engine.device import (
     resolve_device,
 )
 from worker.engine.distill.losses import LOSSES
-from worker.engine.export.formats import available
-from worker.engine.measure.runtimes import RUNTIMES
+from worker.engine.export import formats
+from worker.engine.measure import runtimes
 from worker.engine.models import registry
 from worker.engine.prune.recipe import IMPORTANCES_OF
 
@@ -42,7 +42,7 @@ def capabilities() -> dict[str, Any]:
         "left_out": registry.left_out(),
         "losses": list(LOSSES),
         "pruning": {name: list(taken) for name, taken in IMPORTANCES_OF.items()},
-        "runtimes": list(RUNTIMES),
-        "exporters": list(available()),
+        "runtimes": list(runtimes.available()),
+        "exporters": list(formats.available()),
         "datasets": list(BUILTIN),
     }

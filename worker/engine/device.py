@@ -19,6 +19,7 @@ PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
 
 _LIBRARIES: Final = (
     "torch", "torchvision", "numpy", "safetensors", "onnx", "onnxruntime", "openvino", "nncf",
+    "executorch", "tensorrt",
 )  # fmt: skip
 # What decides which arithmetic gains: products of int8 and of 16 bits; names of x86, then of Arm.
 _CPU_FEATURES: Final = (

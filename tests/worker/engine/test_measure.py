@@ -9,7 +9,7 @@ from sklearn.metrics import accuracy_score, log_loss
 
 from worker.engine.errors import RuntimeMissing
 from worker.engine.measure.latency import Latency, measure_interleaved, speedup
-from worker.engine.measure.runtimes import RUNTIMES
+from worker.engine.measure.runtimes import RUNTIMES, available
 from worker.engine.models.config import ModelConfig
 from worker.engine.models.folder import build, save_folder
 from worker.engine.train.evaluate import agreement, calibration_error, reliability, score
@@ -112,7 +112,14 @@ def test_every_runtime_gives_the_model_s_outputs(runtime: str, tmp_path: Path) -
     runner()
 
 
-@pytest.mark.parametrize("runtime", ["executorch", "tensorrt"])
-def test_a_runtime_that_no_worker_has_says_so(runtime: str, tmp_path: Path) -> None:
-    with pytest.raises(RuntimeMissing, match="has no"):
+@pytest.mark.parametrize(
+    ("runtime", "wanted"),
+    [("executorch", r"modelpress\[executorch\]"), ("tensorrt", r"modelpress\[tensorrt\]|no CUDA")],
+)
+def test_a_runtime_that_is_not_here_says_what_is_missing(
+    runtime: str, wanted: str, tmp_path: Path
+) -> None:
+    if runtime in available():
+        pytest.skip(f"{runtime} is here")
+    with pytest.raises(RuntimeMissing, match=wanted):
         RUNTIMES[runtime](tmp_path, batch_size=1, device=torch.device("cpu"), threads=1)

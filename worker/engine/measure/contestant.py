@@ -64,7 +64,9 @@ class Contestant:
         self._file = scratch / runtime.name
         if runtime.write is not None:
             if not self._file.exists():
-                runtime.write(entry.folder, self._file, device=conditions.device)
+                runtime.write(
+                    entry.folder, self._file, device=conditions.device, precision=entry.precision
+                )
         else:
             self._file = weights_path(entry.folder)
         self._process = subprocess.Popen(

@@ -6,7 +6,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from worker.engine.errors import NotExportable, RuntimeMissing, UnsupportedDevice
+from worker.engine.device import Precision
+from worker.engine.errors import NotExportable, UnsupportedDevice
 from worker.engine.export.onnx import export_onnx
 from worker.engine.measure.runner import Runner, Runtime, Setting, Write, inputs_of
 from worker.engine.models.folder import is_graph, load_folder, read_config
@@ -24,7 +25,7 @@ _PRECISION_OF: Final = {
 }
 
 
-def _write_onnx(folder: Path, file: Path, *, device: torch.device) -> None:
+def _write_onnx(folder: Path, file: Path, *, device: torch.device, precision: Precision) -> None:
     if is_graph(read_config(folder)):
         file.write_bytes((folder / GRAPH).read_bytes())
     else:
@@ -66,15 +67,6 @@ def _load_openvino(folder: Path, file: Path, setting: Setting) -> Runner:
     return Runner(
         lambda: request.infer(ready, share_inputs=True), predict, _PRECISION_OF.get(ran, ran)
     )
-
-
-def absent(name: str) -> Runtime:
-    """A runtime that no worker has today: it says so when it is asked."""
-
-    def write(folder: Path, file: Path, *, device: torch.device) -> None:
-        raise RuntimeMissing(f"this worker has no {name}")
-
-    return Runtime(_load_onnxruntime, write)
 
 
 _onnx: Final[Write] = _write_onnx

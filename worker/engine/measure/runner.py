@@ -54,8 +54,12 @@ class Setting:
 class Write(Protocol):
     """Writes a model folder as the one file that the runtime loads."""
 
-    def __call__(self, folder: Path, file: Path, *, device: torch.device) -> None:
-        """Raises `NotExportable`, `RuntimeMissing` or `UnsupportedDevice`."""
+    def __call__(
+        self, folder: Path, file: Path, *, device: torch.device, precision: Precision
+    ) -> None:
+        """`precision` counts where it is the file that decides what is computed in.
+
+        Raises `NotExportable`, `RuntimeMissing` or `UnsupportedDevice`."""
 
 
 class Load(Protocol):
@@ -93,7 +97,7 @@ class Runtime:
         with tempfile.TemporaryDirectory() as scratch:
             file = Path(scratch) / self.name
             if self.write is not None:
-                self.write(folder, file, device=device)
+                self.write(folder, file, device=device, precision=precision)
             runner = self.load(folder, file, Setting(batch_size, device, threads, precision))
         inputs = inputs_of(read_config(folder), batch_size)
         found = checked_difference(

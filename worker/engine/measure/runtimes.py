@@ -5,12 +5,17 @@ times cold starts writes the file first and loads it elsewhere.
 """
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Final
 
-from worker.engine.measure.graph_runtimes import absent, onnxruntime, openvino
+from worker.engine.executorch import is_installed as executorch_is_installed
+from worker.engine.measure.executorch_runtime import executorch
+from worker.engine.measure.graph_runtimes import onnxruntime, openvino
 from worker.engine.measure.runner import Runner as Runner
 from worker.engine.measure.runner import Runtime
+from worker.engine.measure.tensorrt_runtime import tensorrt
 from worker.engine.measure.torch_runtimes import aotinductor, eager, torch_compile
+from worker.engine.tensorrt import missing as missing_tensorrt
 
 RUNTIMES: Final[Mapping[str, Runtime]] = {
     "eager": eager,
@@ -18,6 +23,16 @@ RUNTIMES: Final[Mapping[str, Runtime]] = {
     "aotinductor": aotinductor,
     "onnxruntime": onnxruntime,
     "openvino": openvino,
-    "executorch": absent("ExecuTorch"),
-    "tensorrt": absent("TensorRT"),
+    "executorch": executorch,
+    "tensorrt": tensorrt,
 }
+
+
+def available() -> tuple[str, ...]:
+    """Those that can run a model on this machine; the others are skipped with a reason."""
+    missing = {
+        "openvino": find_spec("openvino") is None,
+        "executorch": not executorch_is_installed(),
+        "tensorrt": missing_tensorrt() is not None,
+    }
+    return tuple(name for name in RUNTIMES if not missing.get(name))

@@ -9,7 +9,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from worker.engine.device import autocast
+from worker.engine.device import Precision, autocast
 from worker.engine.errors import NotExportable
 from worker.engine.export.file import EXAMPLE_BATCH
 from worker.engine.measure.runner import Runner, Runtime, Setting, inputs_of
@@ -33,7 +33,7 @@ def _load_compiled(folder: Path, file: Path, setting: Setting) -> Runner:
     return _runner(torch.compile(module, dynamic=False), config, setting)
 
 
-def _write_aoti(folder: Path, file: Path, *, device: torch.device) -> None:
+def _write_aoti(folder: Path, file: Path, *, device: torch.device, precision: Precision) -> None:
     config, module = _module(folder, device, torch.get_num_threads())
     example = inputs_of(config, EXAMPLE_BATCH).to(device, memory_format=_layout(config))
     with warnings.catch_warnings(), torch.no_grad():

@@ -70,6 +70,8 @@ def test_a_graph_is_exported_as_it_is_and_to_openvino(loaded: LoadedModel, tmp_p
 def test_a_format_without_a_runtime_is_skipped_with_its_name(
     name: str, loaded: LoadedModel, tmp_path: Path
 ) -> None:
+    if name in formats.available():
+        pytest.skip(f"{name} is here")
     with pytest.raises(RuntimeMissing, match=r"ExecuTorch|TensorRT"):
         EXPORTERS[name](loaded, tmp_path / "file", facts={}, threads=1)
 
@@ -103,6 +105,6 @@ def test_random_inputs_are_normalised_to_unit_variance(loaded: LoadedModel) -> N
 def test_only_formats_that_can_be_written_here_are_offered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert formats.available() == ("safetensors", "onnx", "pt2", "openvino")
+    assert {"safetensors", "onnx", "pt2", "openvino"} <= set(formats.available())
     monkeypatch.setattr(formats, "find_spec", lambda name: None)
-    assert formats.available() == ("safetensors", "onnx", "pt2")
+    assert "openvino" not in formats.available()
