@@ -123,6 +123,8 @@ def check(session: Session, spec: JobSpec, project: str, alive_s: float) -> None
         )
     if spec.kind == "benchmark":
         _check_something_runs(shapes, spec.runtimes)
+    if spec.kind == "quantize" and spec.needs_weights and not shapes["#/model"].trainable:
+        raise Invalid.at("#/model", "torchao works on weights, not on a graph", "not_trainable")
     if spec.precision == "fp16" and spec.device == "cpu":
         raise Invalid.at("#/precision", "fp16 needs a GPU; ask for bf16 or fp32 on a CPU")
 

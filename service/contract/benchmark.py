@@ -1,6 +1,6 @@
 """`benchmark`: models measured side by side, on their saved files, in one run."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
@@ -11,6 +11,8 @@ from service.contract.training import DataFacts, Environment, Evaluation, ModelF
 Runtime = Literal[
     "eager", "torch_compile", "aotinductor", "onnxruntime", "openvino", "executorch", "tensorrt"
 ]
+PYTORCH: Final[frozenset[Runtime]] = frozenset({"eager", "torch_compile", "aotinductor"})
+"""Runtimes of layers: a graph is skipped in them."""
 BatchSize = Annotated[int, Field(ge=1, le=4096)]
 LatencyBatchSizes = Annotated[
     tuple[BatchSize, ...],
@@ -68,7 +70,14 @@ class BenchmarkSpec(JobSpecBase):
         0.3, ge=0, le=60, description="Least warm-up of each combination, in seconds."
     )
     blocks: int = Field(
-        10, ge=2, le=100, description="Turns each combination gets, interleaved: A B A B."
+        10, ge=2, le=100, description="Turns each process gets, interleaved: A B A B."
+    )
+    executions: int = Field(
+        3,
+        ge=1,
+        le=10,
+        description="Fresh processes of each combination, all resident at once. Two processes of "
+        "one file differ for as long as they live, and with a single one an interval cannot know.",
     )
     block_s: float = Field(
         0.2, gt=0, le=60, description="Length of one turn, in seconds; at least three samples."
@@ -100,7 +109,23 @@ class LatencyResult(Contract):
     std_ms: float = Field(ge=0, description="Standard deviation.")
     variation: float = Field(ge=0, description="Coefficient of variation: std ÷ mean.")
     throughput_per_s: float = Field(gt=0, description="Inputs per second at the median.")
-    samples_ms: tuple[float, ...] = Field(description="Every sample, in the order taken.")
+    quantiles_ms: tuple[float, ...] = Field(
+        (),
+        description="Quantiles from 0 to 100 % in steps of 5 %. Every sample is in the artifact "
+        "`latency-samples.json`.",
+    )
+    energy_mj_per_input: float | None = Field(
+        None,
+        ge=0,
+        description="Energy that the device used in the timed turns, in millijoules an input, idle "
+        "power included. Null where it does not report it.",
+    )
+    energy_source: Literal["nvml", "rapl"] | None = Field(
+        None, description="Who counted: the GPU (`nvml`) or the processor's packages (`rapl`)."
+    )
+    samples_ms: tuple[float, ...] = Field(
+        (), description="In results of older jobs: every sample, in the order taken."
+    )
 
 
 class PairedSpeedup(Contract):
@@ -127,9 +152,10 @@ class ProcessResult(Contract):
     cold_start_s: float = Field(
         gt=0,
         description="Loading the file and answering the first batch, in seconds, in a fresh "
-        "process whose libraries are loaded. Compilation counts where a start needs it.",
+        "process whose libraries are loaded; the median over the executions. Compilation counts "
+        "where a start needs it.",
     )
-    peak_rss_bytes: int = Field(gt=0, description="Largest resident memory of the process.")
+    peak_rss_bytes: int = Field(gt=0, description="Largest resident memory of a process.")
     libraries_rss_bytes: int = Field(gt=0, description="Resident memory before the model came.")
     peak_device_bytes: int | None = Field(
         None, ge=0, description="Largest memory that torch allocated on the GPU."
@@ -137,6 +163,16 @@ class ProcessResult(Contract):
     file_bytes: int = Field(gt=0, description="Size of the file that the runtime loads.")
     max_abs_difference: float = Field(
         ge=0, description="Largest difference of logits from eager float32 on one random batch."
+    )
+    scored_inputs: int | None = Field(
+        None,
+        ge=1,
+        description="Inputs of the test split, evenly spread over it, that this runtime classified "
+        "after it was timed: 512 at most.",
+    )
+    accuracy: Share | None = Field(None, description="Its accuracy on these.")
+    agreement: Share | None = Field(
+        None, description="Share of these that it classifies as the model in eager float32 does."
     )
 
 

@@ -59,6 +59,11 @@ def test_a_graph_says_it_is_one_at_once_and_takes_no_architecture(http: TestClie
         ({"kind": "train", "model": "?"}, "#/model", "not_trainable"),
         ({"kind": "distill", "teacher": "?", "student": "?"}, "#/student", "not_trainable"),
         ({"kind": "benchmark", "models": ["?"]}, "#/models/0", "not_exportable"),
+        (
+            {"kind": "benchmark", "models": ["?"], "runtimes": ["eager", "torch_compile"]},
+            "#/models/0",
+            "not_exportable",
+        ),
     ],
 )
 def test_what_cannot_be_done_with_a_graph_is_refused_before_it_runs(
@@ -78,7 +83,12 @@ def test_what_cannot_be_done_with_a_graph_is_refused_before_it_runs(
 def test_a_graph_may_teach_and_be_timed_in_its_runtime(http: TestClient) -> None:
     put(http, "m.onnx", ONNX)
     model = http.post("/v1/models", json=OVER_DIGITS).json()["id"]
+    fresh = {"kind": "train", "model": {"architecture": "cnn_student"}, "dataset": "digits"}
+    layers = http.post("/v1/jobs", json=fresh).json()["id"]
     for spec in (
+        # in eager the graph is skipped, and the layers are measured
+        {"kind": "benchmark", "models": [model, layers], "runtimes": ["eager"]},
+        {"kind": "benchmark", "models": [model], "runtimes": ["eager", "onnxruntime"]},
         {"kind": "distill", "teacher": model, "student": {"architecture": "cnn_student"}},
         {"kind": "benchmark", "models": [model], "runtimes": ["onnxruntime"]},
     ):

@@ -1,16 +1,27 @@
 """A benchmark, from the spec to the result."""
 
+from dataclasses import replace
+
 import pytest
 
 from service.contract.benchmark import BenchmarkResult, BenchmarkSpec
 from tests.worker.engine.recorder import Recorder
 from tests.worker.handlers.conftest import TEACHERS, MakeJob
 from worker.engine.errors import RuntimeMissing
+from worker.engine.export.onnx import onnx_of
+from worker.engine.models.folder import load_folder, save_graph
 from worker.handlers.benchmark import benchmark
 from worker.handlers.side_by_side import timing_environment
 from worker.tuning import SETTINGS
 
-QUICK = {"kind": "benchmark", "warmup_s": 0.01, "blocks": 2, "block_s": 0.01, "threads": 1}
+QUICK = {
+    "kind": "benchmark",
+    "warmup_s": 0.01,
+    "blocks": 2,
+    "executions": 1,
+    "block_s": 0.01,
+    "threads": 1,
+}
 
 
 def _result(make_job: MakeJob, **spec: object) -> BenchmarkResult:
@@ -37,6 +48,21 @@ def test_every_cell_has_its_latency_process_and_speedup(make_job: MakeJob) -> No
     assert [(one.runtime, one.batch_size) for one in other.speedups] == wanted
     assert [(one.runtime, one.batch_size) for one in baseline.runtime_speedups] == wanted[2:]
     assert [(one.runtime, one.batch_size) for one in other.runtime_speedups] == wanted
+
+
+def test_a_graph_is_skipped_where_only_layers_run(make_job: MakeJob) -> None:
+    job = make_job(Recorder(), **{**QUICK, "models": TEACHERS, "batch_sizes": [1]})
+    folder = job.folder / "teacher-0"
+    layers = load_folder(folder)
+    save_graph(onnx_of(layers), replace(layers.config, architecture="onnx", options={}), folder, "")
+    assert isinstance(job.spec, BenchmarkSpec)
+    result = benchmark(job, job.spec).result
+    assert isinstance(result, BenchmarkResult)
+    graph, other = result.models
+    assert [(one.runtime, one.code) for one in graph.skipped] == [("eager", "not_exportable")]
+    assert graph.latencies == ()
+    assert [one.runtime for one in other.latencies] == ["eager"]
+    assert other.speedups == ()  # there is nothing to divide by
 
 
 def test_a_precision_that_a_runtime_lacks_is_not_measured_twice(make_job: MakeJob) -> None:
