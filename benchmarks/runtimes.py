@@ -20,6 +20,7 @@ from worker.handlers.side_by_side import timing_environment
 _HALF: Final = (0.5, 0.5, 0.5)
 _CONFIG: Final = ModelConfig("cnn_teacher", 10, (3, 32, 32), _HALF, _HALF)
 _BLOCKS: Final = {"quick": 10, "full": 40}
+_EXECUTIONS: Final = {"quick": 1, "full": 3}
 _FIRST: Final = "eager"
 
 
@@ -36,6 +37,7 @@ def run(options: Options) -> Report:
             warmup_s=0.5,
             blocks=_BLOCKS[options.budget],
             block_s=0.2,
+            executions=_EXECUTIONS[options.budget],
         )
     for left_out in skipped:
         report.skip(left_out.entry.runtime, left_out.reason)

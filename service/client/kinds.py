@@ -147,6 +147,7 @@ class Kinds(ABC):
         warmup_s: float | None = None,
         blocks: int | None = None,
         block_s: float | None = None,
+        executions: int | None = None,
         threads: int | None = None,
         **options: Unpack[JobOptions],
     ) -> Job:
@@ -163,6 +164,7 @@ class Kinds(ABC):
                 warmup_s=warmup_s,
                 blocks=blocks,
                 block_s=block_s,
+                executions=executions,
                 threads=threads,
             )
         )

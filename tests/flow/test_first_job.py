@@ -40,8 +40,8 @@ def test_a_chain_submitted_at_once_runs_in_order_and_says_what_was_gained(
     )  # fmt: skip
     measured = client.submit(
         {"kind": "benchmark", "models": [teacher.id, student.id], "dataset": "digits",
-         "batch_sizes": [1], "runtimes": ["eager", "onnxruntime"], "blocks": 2, "block_s": 0.02,
-         "warmup_s": 0.0}
+         "batch_sizes": [1], "runtimes": ["eager", "onnxruntime"], "blocks": 2, "executions": 1,
+         "block_s": 0.02, "warmup_s": 0.0}
     )  # fmt: skip
     assert measured.refresh().data.waiting_for  # it waits for both
 

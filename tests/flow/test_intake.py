@@ -95,7 +95,7 @@ def test_a_job_may_name_a_model_that_is_still_being_checked(client: Client, tmp_
     )  # fmt: skip
     job = client.submit(
         {"kind": "benchmark", "models": [model.id], "dataset": "digits", "batch_sizes": [1],
-         "blocks": 2, "block_s": 0.02}
+         "blocks": 2, "executions": 1, "block_s": 0.02}
     ).wait(timeout=60)  # fmt: skip
     assert isinstance(job.result, BenchmarkResult)
     assert job.result.models[0].facts.parameters == 102_154
@@ -143,7 +143,7 @@ def test_a_public_resnet20_scores_what_its_authors_say(client: Client, tmp_path:
     assert model.data.parameters == 269_722
     job = client.submit(
         {"kind": "benchmark", "models": [model.id], "dataset": dataset.id, "batch_sizes": [1],
-         "blocks": 2, "block_s": 0.02}
+         "blocks": 2, "executions": 1, "block_s": 0.02}
     ).wait(timeout=150)  # fmt: skip
     assert isinstance(job.result, BenchmarkResult)
     assert job.result.models[0].test.correct == 9173

@@ -190,7 +190,8 @@ def test_a_graph_teaches(client: Client, trained: Job, onnx_teacher: Model) -> N
 def test_a_graph_is_measured_in_its_runtime(client: Client, onnx_teacher: Model) -> None:
     job = client.submit(
         {"kind": "benchmark", "models": [onnx_teacher.id], "dataset": "digits",
-         "batch_sizes": [1, 4], "runtimes": ["onnxruntime"], "blocks": 2, "block_s": 0.02}
+         "batch_sizes": [1, 4], "runtimes": ["onnxruntime"], "blocks": 2, "executions": 1,
+         "block_s": 0.02}
     ).wait(timeout=120)  # fmt: skip
     assert isinstance(job.result, BenchmarkResult)
     (row,) = job.result.models

@@ -22,7 +22,12 @@ def test_a_chain_of_train_quantize_and_benchmark_ends_in_a_graph_that_runs(
     with pytest.raises(Invalid, match="a runtime graph cannot be trained"):
         client.prune(small, "digits")
     measured = client.benchmark(
-        [trained, small], "digits", runtimes=["onnxruntime"], batch_sizes=[1], blocks=2
+        [trained, small],
+        "digits",
+        runtimes=["onnxruntime"],
+        batch_sizes=[1],
+        blocks=2,
+        executions=1,
     )
 
     result = small.wait(timeout=120).result

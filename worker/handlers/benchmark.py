@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, cast
 
 from service.contract.benchmark import (
@@ -14,7 +15,6 @@ from service.contract.benchmark import (
     SkippedCell,
     SpeedupResult,
 )
-from service.contract.training import Evaluation, ModelFacts
 from worker.engine.data.split import Data
 from worker.engine.device import Precision
 from worker.engine.measure.conductor import Skipped, Timed, contest
@@ -22,11 +22,11 @@ from worker.engine.measure.contestant import Conditions, Entry, engine_error
 from worker.engine.measure.latency import Latency, speedup
 from worker.handlers.before_after import retention
 from worker.handlers.common import Job, Outcome, check_fits, data_facts, model_facts
+from worker.handlers.latency_samples import quantiles_ms, write_samples
+from worker.handlers.scored import Score, Scored
 from worker.handlers.side_by_side import threads_here, timing_environment
 
 _ABOUT_THREADS: Final = ("OMP_", "GOMP_", "MKL_", "KMP_", "OPENBLAS_", "MALLOC_")
-
-Score = tuple[ModelFacts, Evaluation]
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,14 @@ def benchmark(job: Job, spec: BenchmarkSpec) -> Outcome:
     threads = spec.threads or threads_here()
     conditions = Conditions(job.device, threads, timing_environment())
     scores = _scores(job, spec, data)
+    scored = Scored.of(data.test, job.folder)
     with job.alone():
-        measured, skipped = _measure(job, spec, conditions)
+        measured, skipped = _measure(job, spec, conditions, scored.file)
     result = BenchmarkResult(
-        baseline=scores[spec.models[0]][0].model,
-        models=tuple(_row(spec, name, scores, measured, skipped, threads) for name in spec.models),
+        baseline=scores[spec.models[0]].facts.model,
+        models=tuple(
+            _row(spec, name, scores, scored, measured, skipped, threads) for name in spec.models
+        ),
         data=data_facts(spec.dataset, data),
         environment=job.environment().model_copy(update={"threads": threads}),
         timing_environment={
@@ -64,7 +67,8 @@ def benchmark(job: Job, spec: BenchmarkSpec) -> Outcome:
         seed=spec.seed,
         warnings=_warnings(measured, scores),
     )
-    return Outcome(result, labels=data.labels)
+    timed = [(scores[one.timed.entry.name].facts.model, one.timed) for one in measured]
+    return Outcome(result, labels=data.labels, files=(write_samples(job.folder, timed),))
 
 
 def _scores(job: Job, spec: BenchmarkSpec, data: Data) -> dict[str, Score]:
@@ -74,14 +78,14 @@ def _scores(job: Job, spec: BenchmarkSpec, data: Data) -> dict[str, Score]:
         source = job.input(reference)
         loaded = job.load(reference)
         check_fits(loaded.config, data)
-        test, _ = job.evaluate(loaded, data.test)
+        test, logits = job.evaluate(loaded, data.test)
         facts = model_facts(loaded, job.folder / source.folder, source.id, source.name)
-        scores[reference] = (facts, test)
+        scores[reference] = Score(facts, test, logits.argmax(1))
     return scores
 
 
 def _measure(
-    job: Job, spec: BenchmarkSpec, conditions: Conditions
+    job: Job, spec: BenchmarkSpec, conditions: Conditions, inputs: Path
 ) -> tuple[list[_Measured], list[Skipped]]:
     """One contest for each runtime and precision; in each the very first process runs too."""
     job.observer.on_phase("measuring")
@@ -110,6 +114,8 @@ def _measure(
             warmup_s=spec.warmup_s,
             blocks=spec.blocks,
             block_s=spec.block_s,
+            executions=spec.executions,
+            inputs=inputs,
             should_stop=job.observer.should_stop,
             on_block=on_block,
         )
@@ -130,12 +136,13 @@ def _row(
     spec: BenchmarkSpec,
     reference: str,
     scores: Mapping[str, Score],
+    scored: Scored,
     measured: list[_Measured],
     skipped: list[Skipped],
     threads: int,
 ) -> BenchmarkedModel:
-    facts, test = scores[reference]
-    base_facts, base_test = scores[spec.models[0]]
+    score, base = scores[reference], scores[spec.models[0]]
+    facts, test = score.facts, score.test
     mine = [one for one in measured if one.timed.entry.name == reference]
     cells = [(one, size) for one in mine for size in spec.batch_sizes]
     return BenchmarkedModel(
@@ -153,7 +160,12 @@ def _row(
             if one.first not in (None, one.timed)
         ),
         processes=tuple(
-            ProcessResult(runtime=one.runtime, **vars(one.timed.facts)) for one in mine
+            ProcessResult(
+                runtime=one.runtime,
+                **vars(one.timed.facts),
+                **scored.judged(one.timed.classes, score),
+            )
+            for one in mine
         ),
         skipped=tuple(
             SkippedCell(
@@ -162,16 +174,16 @@ def _row(
             for one in skipped
             if one.entry.name == reference
         ),
-        compression_ratio=base_facts.parameters / facts.parameters,
-        size_ratio=facts.size_bytes / base_facts.size_bytes,
-        accuracy_retention=retention(test.accuracy, base_test.accuracy),
-        accuracy_change_points=100 * (test.accuracy - base_test.accuracy),
+        compression_ratio=base.facts.parameters / facts.parameters,
+        size_ratio=facts.size_bytes / base.facts.size_bytes,
+        accuracy_retention=retention(test.accuracy, base.test.accuracy),
+        accuracy_change_points=100 * (test.accuracy - base.test.accuracy),
     )
 
 
 def _warnings(measured: list[_Measured], scores: Mapping[str, Score]) -> tuple[str, ...]:
     return tuple(
-        f"{scores[one.timed.entry.name][0].name} in {one.runtime}, batch {size}: the warm-up came "
+        f"{scores[one.timed.entry.name].facts.name} in {one.runtime}, batch {size}: the warm-up came "
         "to no rest, so its latencies may still fall or rise."
         for one in measured
         for size in one.timed.unsettled
@@ -180,6 +192,7 @@ def _warnings(measured: list[_Measured], scores: Mapping[str, Score]) -> tuple[s
 
 def _latency(one: _Measured, batch_size: int, threads: int) -> LatencyResult:
     latency: Latency = one.timed.latencies[batch_size]
+    energy = one.timed.energies.get(batch_size)
     return LatencyResult(
         runtime=one.runtime,
         batch_size=batch_size,
@@ -193,7 +206,9 @@ def _latency(one: _Measured, batch_size: int, threads: int) -> LatencyResult:
         std_ms=latency.std_ms,
         variation=latency.cv,
         throughput_per_s=batch_size / latency.p50_ms * 1e3,
-        samples_ms=latency.samples_ms,
+        quantiles_ms=quantiles_ms(latency),
+        energy_mj_per_input=None if energy is None else energy.mj_per_input,
+        energy_source=None if energy is None else energy.source,
     )
 
 

@@ -50,6 +50,17 @@ def test_a_model_is_measured_in_processes_of_its_own(folder: Path) -> None:
     assert speedup(timed[0].latencies[1], timed[1].latencies[1]).median > 0
 
 
+def test_each_execution_is_a_process_with_turns_of_its_own(folder: Path) -> None:
+    entries = [Entry(name, folder, "onnxruntime") for name in "ab"]
+    timed, skipped = contest(
+        entries, CONDITIONS, batch_sizes=(1,), warmup_s=0.0, blocks=2, block_s=0.0, executions=2
+    )
+    assert not skipped
+    for one in timed:
+        assert one.latencies[1].executions == 2
+        assert one.latencies[1].block_medians_s().shape == (2, 2)
+
+
 def test_a_measurement_that_is_stopped_is_none(folder: Path) -> None:
     with pytest.raises(Stopped):
         contest(

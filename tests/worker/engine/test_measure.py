@@ -123,3 +123,19 @@ def test_a_runtime_that_is_not_here_says_what_is_missing(
         pytest.skip(f"{runtime} is here")
     with pytest.raises(RuntimeMissing, match=wanted):
         RUNTIMES[runtime](tmp_path, batch_size=1, device=torch.device("cpu"), threads=1)
+
+
+def test_the_interval_of_a_speedup_knows_that_processes_differ() -> None:
+    # within each process nothing varies; between them, a tenth: by rounds alone 1.1 would be sure
+    first = Latency.from_executions([[[1.1]] * 4, [[1.0]] * 4])
+    second = Latency.from_executions([[[1.0]] * 4, [[1.1]] * 4])
+    ratio = speedup(first, second)
+    assert ratio.median == pytest.approx(1.0)
+    assert ratio.low == pytest.approx(1 / 1.1)
+    assert ratio.high == pytest.approx(1.1)
+
+
+def test_latencies_of_different_numbers_of_processes_are_not_compared() -> None:
+    two, one = Latency.from_executions([[[1.0]], [[1.0]]]), Latency.from_executions([[[1.0]] * 2])
+    with pytest.raises(ValueError, match="executions"):
+        speedup(two, one)

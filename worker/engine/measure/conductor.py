@@ -1,24 +1,39 @@
 """Lets resident processes run one at a time, in turns A B A B."""
 
+import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from torch import Tensor
+
 from worker.engine.errors import EngineError, Stopped
-from worker.engine.measure.contestant import Conditions, Contestant, Entry, ProcessFacts
+from worker.engine.measure.contestant import (
+    Conditions,
+    Contestant,
+    Energy,
+    Entry,
+    ProcessFacts,
+)
 from worker.engine.measure.latency import Latency
 
 
 @dataclass(frozen=True)
 class Timed:
-    """An entry's latencies by batch size. `unsettled` are those whose warm-up came to no rest."""
+    """An entry's latencies by batch size. `unsettled` are those whose warm-up came to no rest.
+
+    `energies` are by batch size too, where the device counts; `classes` are those of the inputs
+    that `contest` was given.
+    """
 
     entry: Entry
     facts: ProcessFacts
     latencies: Mapping[int, Latency]
     unsettled: tuple[int, ...]
+    energies: Mapping[int, Energy] = field(default_factory=dict)
+    classes: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -30,6 +45,41 @@ class Skipped:
     reason: str
 
 
+@dataclass
+class _Team:
+    """The processes of one entry, and what was seen of them."""
+
+    entry: Entry
+    processes: tuple[Contestant, ...]
+    latencies: dict[int, Latency] = field(default_factory=dict)
+    unsettled: list[int] = field(default_factory=list)
+
+    def prepare(self, batch_size: int, warmup_s: float) -> None:
+        """Raises what the runtime raises."""
+        for one in self.processes:
+            one.load(batch_size)
+        stable = [one.warm_up(warmup_s) for one in self.processes]
+        if not all(stable):
+            self.unsettled.append(batch_size)
+
+    def facts(self) -> ProcessFacts:
+        """Memory of the process that took most, the median cold start. Raises `NotExportable`."""
+        found = [one.facts() for one in self.processes]
+        return replace(
+            max(found, key=lambda facts: facts.peak_rss_bytes),
+            cold_start_s=statistics.median(facts.cold_start_s for facts in found),
+            max_abs_difference=max(facts.max_abs_difference for facts in found),
+        )
+
+    def energies(self) -> dict[int, Energy]:
+        """Of all processes together."""
+        found: dict[int, Energy] = {}
+        for one in self.processes:
+            for batch_size, spent in one.energies.items():
+                found[batch_size] = spent + found.get(batch_size)
+        return found
+
+
 def contest(
     entries: Sequence[Entry],
     conditions: Conditions,
@@ -38,78 +88,84 @@ def contest(
     warmup_s: float,
     blocks: int,
     block_s: float,
+    executions: int = 1,
+    inputs: Path | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     on_block: Callable[[], None] = lambda: None,
 ) -> tuple[list[Timed], list[Skipped]]:
-    """Every entry in a process of its own, all resident, measured side by side.
+    """Every entry in processes of its own, all resident, measured side by side.
 
-    Block i of one entry pairs with block i of every other at the same batch size. Raises
-    `Stopped`, since half a measurement is none.
+    Block i of one entry pairs with block i of every other at the same batch size; each of an
+    entry's `executions` has as many blocks. In the end each entry classifies `inputs`, the tensor
+    `x` of a safetensors file, at the last batch size. Raises `Stopped`, since half a measurement is none.
     """
-    with _started(entries, conditions) as (running, skipped):
-        latencies: dict[Contestant, dict[int, Latency]] = {one: {} for one in running}
-        unsettled: dict[Contestant, list[int]] = {one: [] for one in running}
+    with _started(entries, conditions, executions) as (teams, skipped):
         for batch_size in batch_sizes:
-            for one in _loaded(running, skipped, batch_size):
-                if not one.warm_up(warmup_s):
-                    unsettled[one].append(batch_size)
-            for one, taken in _turns(running, blocks, block_s, should_stop, on_block).items():
-                latencies[one][batch_size] = Latency.from_samples(
-                    [sample for turn in taken for sample in turn], [len(turn) for turn in taken]
-                )
-        facts: dict[Contestant, ProcessFacts] = {}
-        for one in list(running):
+            _prepared(teams, skipped, batch_size, warmup_s)
+            taken = _turns(teams, blocks, block_s, should_stop, on_block)
+            for team in teams:
+                samples = [taken[one] for one in team.processes]
+                team.latencies[batch_size] = Latency.from_executions(samples)
+        timed: list[Timed] = []
+        for team in teams:
             try:
-                facts[one] = one.facts()
+                facts = team.facts()
+                classes = team.processes[0].classes(inputs) if inputs else None
             except EngineError as error:
-                skipped.append(Skipped(one.entry, error.code, str(error)))
-    timed = [
-        Timed(one.entry, found, latencies[one], tuple(unsettled[one]))
-        for one, found in facts.items()
-    ]
+                skipped.append(Skipped(team.entry, error.code, str(error)))
+            else:
+                unsettled, spent = tuple(team.unsettled), team.energies()
+                timed.append(Timed(team.entry, facts, team.latencies, unsettled, spent, classes))
     return timed, skipped
 
 
 @contextmanager
 def _started(
-    entries: Sequence[Entry], conditions: Conditions
-) -> Iterator[tuple[list[Contestant], list[Skipped]]]:
-    running: list[Contestant] = []
+    entries: Sequence[Entry], conditions: Conditions, executions: int
+) -> Iterator[tuple[list[_Team], list[Skipped]]]:
+    teams: list[_Team] = []
     skipped: list[Skipped] = []
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         for number, entry in enumerate(entries):
-            folder = scratch / str(number)
+            folder = scratch / str(number)  # one file for all: the first process writes it
             folder.mkdir()
             try:
-                running.append(stack.enter_context(Contestant(entry, conditions, folder)))
+                processes = tuple(
+                    stack.enter_context(Contestant(entry, conditions, folder))
+                    for _ in range(executions)
+                )
             except EngineError as error:
                 skipped.append(Skipped(entry, error.code, str(error)))
-        yield running, skipped
+            else:
+                teams.append(_Team(entry, processes))
+        yield teams, skipped
 
 
-def _loaded(running: list[Contestant], skipped: list[Skipped], batch_size: int) -> list[Contestant]:
-    """Load each for a batch size; one that cannot leaves `running`."""
-    for one in list(running):
+def _prepared(teams: list[_Team], skipped: list[Skipped], batch_size: int, warmup_s: float) -> None:
+    """Load and warm up each; one that cannot leaves `teams`."""
+    for team in list(teams):
         try:
-            one.load(batch_size)
+            team.prepare(batch_size, warmup_s)
         except EngineError as error:
-            running.remove(one)
-            skipped.append(Skipped(one.entry, error.code, str(error)))
-    return running
+            teams.remove(team)
+            skipped.append(Skipped(team.entry, error.code, str(error)))
 
 
 def _turns(
-    running: Sequence[Contestant],
+    teams: Sequence[_Team],
     blocks: int,
     block_s: float,
     should_stop: Callable[[], bool],
     on_block: Callable[[], None],
 ) -> dict[Contestant, list[list[float]]]:
-    taken: dict[Contestant, list[list[float]]] = {one: [] for one in running}
+    in_order = [
+        one for each in zip(*(team.processes for team in teams), strict=True) for one in each
+    ]
+    taken: dict[Contestant, list[list[float]]] = {one: [] for one in in_order}
     for number in range(blocks):
         # Who goes first changes, so that nobody always follows the same one.
-        for one in running if number % 2 == 0 else reversed(running):
+        for one in in_order if number % 2 == 0 else reversed(in_order):
             if should_stop():
                 raise Stopped
             taken[one].append(one.turn(block_s))

@@ -17,15 +17,21 @@ Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 class Latency:
     """Raw samples in seconds, in the order taken, and what follows from them in milliseconds.
 
-    `block_sizes` says how many samples each turn of an interleaved measurement gave.
+    `block_sizes` says how many samples each turn of an interleaved measurement gave. Samples may
+    come from several `executions`, processes that had the same number of turns each, one process
+    after the other.
     """
 
     samples_s: tuple[float, ...]
     block_sizes: tuple[int, ...]
+    executions: int = 1
 
     @classmethod
     def from_samples(
-        cls, samples_s: Sequence[float], block_sizes: Sequence[int] | None = None
+        cls,
+        samples_s: Sequence[float],
+        block_sizes: Sequence[int] | None = None,
+        executions: int = 1,
     ) -> Self:
         """At least one sample, all positive; without `block_sizes` they are one block."""
         if not samples_s or min(samples_s) <= 0:
@@ -33,7 +39,16 @@ class Latency:
         sizes = (len(samples_s),) if block_sizes is None else tuple(block_sizes)
         if sum(sizes) != len(samples_s) or min(sizes) < 1:
             raise ValueError(f"blocks of {sizes} do not make {len(samples_s)} samples")
-        return cls(tuple(samples_s), sizes)
+        if len(sizes) % executions:
+            raise ValueError(f"{len(sizes)} blocks cannot be shared by {executions} executions")
+        return cls(tuple(samples_s), sizes, executions)
+
+    @classmethod
+    def from_executions(cls, turns_s: Sequence[Sequence[Sequence[float]]]) -> Self:
+        """Samples [execution][turn][sample]."""
+        turns = [turn for execution in turns_s for turn in execution]
+        samples = [sample for turn in turns for sample in turn]
+        return cls.from_samples(samples, [len(turn) for turn in turns], len(turns_s))
 
     @property
     def samples_ms(self) -> tuple[float, ...]:
@@ -70,10 +85,10 @@ class Latency:
         return self.std_ms / self.mean_ms
 
     def block_medians_s(self) -> Array:
-        """The median of each block."""
+        """The median of each block: [executions, turns]."""
         ends = np.cumsum(self.block_sizes)[:-1]
         blocks = np.split(np.asarray(self.samples_s, dtype=np.float64), ends)
-        return np.array([np.median(block) for block in blocks])
+        return np.array([np.median(block) for block in blocks]).reshape(self.executions, -1)
 
     def _percentile_ms(self, percent: float) -> float:
         return float(np.percentile(self.samples_ms, percent))
@@ -117,23 +132,31 @@ def measure_interleaved(
             call()
             synchronize()
             taken[name].append(_sample(call, synchronize, block_s, samples_per_block))
-    return {
-        name: Latency.from_samples([s for turn in turns for s in turn], [len(t) for t in turns])
-        for name, turns in taken.items()
-    }
+    return {name: Latency.from_executions([turns]) for name, turns in taken.items()}
 
 
 def speedup(baseline: Latency, compressed: Latency, seed: int = 0) -> Speedup:
     """How much faster `compressed` is, from two latencies of one interleaved measurement.
 
-    Each round gives one ratio of medians; the interval resamples rounds.
+    Each round gives one ratio of medians for each pair of executions. Two processes of the same
+    file differ for as long as they live, by where their memory and threads came to lie, so the
+    interval resamples executions of either side as well as rounds (Kalibera and Jones 2013,
+    "Rigorous benchmarking in reasonable time"): rounds alone say too little.
     """
     if len(baseline.block_sizes) != len(compressed.block_sizes):
         raise ValueError("both must come from the same interleaved measurement")
-    ratios = baseline.block_medians_s() / compressed.block_medians_s()
-    draws = np.random.default_rng(seed).integers(len(ratios), size=(_RESAMPLES, len(ratios)))
-    low, high = np.percentile(np.median(ratios[draws], axis=1), (2.5, 97.5))
-    return Speedup(float(np.median(ratios)), float(low), float(high))
+    slow, fast = baseline.block_medians_s(), compressed.block_medians_s()
+    if slow.shape != fast.shape:
+        raise ValueError("both must have the same number of executions")
+    executions, rounds = slow.shape
+    draw = np.random.default_rng(seed)
+    ours = draw.integers(executions, size=(_RESAMPLES, executions, 1))
+    theirs = draw.integers(executions, size=(_RESAMPLES, executions, 1))
+    which = draw.integers(rounds, size=(_RESAMPLES, 1, rounds))
+    drawn = slow[ours, which] / fast[theirs, which]
+    low, high = np.percentile(np.median(drawn, axis=(1, 2)), (2.5, 97.5))
+    every = slow[:, None, :] / fast[None, :, :]
+    return Speedup(float(np.median(every)), float(low), float(high))
 
 
 def _sample(
