@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
 from service.api import (
+    audit,
     comparisons,
     datasets,
     events,
@@ -23,11 +24,13 @@ from service.api import (
     recommendations,
     records,
     system,
+    webhooks,
 )
 from service.api.feed import Feed
 from service.api.measures import Measures
 from service.api.middleware import Edge
 from service.api.rates import Rates
+from service.audit import Trail
 from service.auth import Keyring, ensure_key
 from service.blobs import BlobStore
 from service.config import Settings
@@ -37,6 +40,8 @@ from service.relay import Relay
 from service.services import Nudger, Services
 from service.store.session import Database
 from service.sweep import Sweep
+from service.webhooks.courier import Courier
+from service.webhooks.sending import Sender
 from service.wiring import open_blob_store
 
 _DESCRIPTION = (
@@ -55,6 +60,8 @@ _ROUTERS = (
     system,
     keys,
     limits,
+    webhooks,
+    audit,
     health,
 )
 
@@ -76,8 +83,10 @@ def create_app(
         blobs=blobs or open_blob_store(settings),
         relay=relay or _NoRelay(),
         keyring=Keyring(database),
+        trail=Trail(database),
         broker_reachable=lambda: False,
     )
+    database.witness = services.trail
     feed = Feed(database)
     measures = Measures(lambda: feed.subscribers)
     app = FastAPIOffline(
@@ -100,6 +109,7 @@ def create_app(
     return Edge(
         app,
         max_body_bytes=settings.max_body_bytes,
+        trail=services.trail,
         rate_policy=rates.header,
         observe=measures.observe,
         hang_up=feed.hang_up,
@@ -121,9 +131,11 @@ def _lifespan(
         if settings.bootstrap_key is not None:
             ensure_key(services.database, settings.bootstrap_key.get_secret_value(), "bootstrap")
         feed.start()
+        services.trail.start()
         with contextlib.ExitStack() as stack:
             if own_database:
                 stack.callback(services.database.close)
+            stack.callback(services.trail.close)
             if own_relay:
                 app.state.services = _start_queue(settings, services, stack)
             try:
@@ -135,7 +147,7 @@ def _lifespan(
 
 
 def _start_queue(settings: Settings, services: Services, stack: contextlib.ExitStack) -> Services:
-    """Relay and sweep on threads of their own, until the stack unwinds."""
+    """Relay, sweep and courier on threads of their own, until the stack unwinds."""
     queue = JobQueue(settings.broker)
     relay = Relay(queue)
     sweep = Sweep(services.database, services.blobs, relay.nudge, settings)
@@ -147,6 +159,9 @@ def _start_queue(settings: Settings, services: Services, stack: contextlib.ExitS
     keeper = Keeper(services.database, services.blobs, settings)
     keeper.start()
     stack.callback(keeper.close)
+    courier = Courier(services.database, Sender(settings.own_networks), version("modelpress"))
+    courier.start()
+    stack.callback(courier.close)
     return replace(services, relay=relay, broker_reachable=lambda: broker_answers(settings.broker))
 
 

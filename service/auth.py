@@ -12,6 +12,7 @@ from service.key_text import generate_key as generate_key
 from service.key_text import hint_of, is_well_formed
 from service.store.keys import KeyStore
 from service.store.session import Database
+from service.store.tables import KeyRow
 from service.store.values import NewKey
 
 _TOUCH_S: Final = 60.0
@@ -64,6 +65,15 @@ class Caller:
             raise Forbidden(f"this key may not do that: it has no scope '{scope}'")
 
 
+class OpensNothing(Unauthorized):
+    """A well-formed key that is unknown, expired or revoked. The answer does not tell which;
+    `ended` is the row of one that was good once, for the audit log."""
+
+    def __init__(self, ended: KeyRow | None) -> None:
+        super().__init__("this key opens nothing: it is unknown, expired or revoked")
+        self.ended = ended
+
+
 class Keyring:
     """Checks keys against their rows, each time: a key that was revoked or has expired opens
     nothing from then on, whichever process it was revoked in.
@@ -82,8 +92,9 @@ class Keyring:
             raise Unauthorized("that is no key: it is mistyped or cut off")
         with self._database.read() as session:
             row = KeyStore(session).find(secret_sha256(key))
+            ended = None if row else KeyStore(session).ended(secret_sha256(key))
         if row is None:
-            raise Unauthorized("this key opens nothing: it is unknown, expired or revoked")
+            raise OpensNothing(ended)
         self._touch(row.id)
         return Caller(row.id, row.project, frozenset(row.scopes))
 

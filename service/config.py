@@ -70,11 +70,6 @@ class Settings(BaseSettings):
     drain_s: Seconds = Field(25.0, description="Grace of a child when its worker is stopped.")
     upload_ttl_s: Seconds = Field(86_400.0, description="Life of an unfinished upload.")
 
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Least severe level that is logged."
-    )
-    log_format: Literal["json", "console"] = Field("json", description="For machines or people.")
-
     max_queued_jobs: Count = Field(
         None, description="Jobs of a project that wait, queued or paused; None: any number."
     )
@@ -113,6 +108,12 @@ class Settings(BaseSettings):
         None, description="Life of the points of metrics; None: as long as the job."
     )
     keep_logs_days: Days = Field(None, description="Life of logs; None: as long as the job.")
+    keep_audit_days: Days = Field(365.0, description="Life of the audit log; None: for ever.")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe level that is logged."
+    )
+    log_format: Literal["json", "console"] = Field("json", description="For machines or people.")
 
     @field_validator("sources")
     @classmethod

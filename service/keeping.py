@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from service.blobs import BlobError, BlobInfo, BlobStore
 from service.config import Settings
 from service.store import retention
+from service.store.audit import forget_audit
 from service.store.blob_uses import blobs_in_use
 from service.store.chores import take
 from service.store.errors import DatabaseUnavailable
@@ -88,6 +89,7 @@ def forget(database: Database, settings: Settings) -> dict[str, int]:
         "events": (settings.keep_events_days, retention.forget_events),
         "metrics": (settings.keep_metrics_days, retention.forget_metrics),
         "logs": (settings.keep_logs_days, retention.forget_logs),
+        "audit": (settings.keep_audit_days, forget_audit),
     }
     return {
         what: _in_batches(database, days, how)

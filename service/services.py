@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from service.audit import Trail
 from service.auth import Keyring
 from service.blobs import BlobStore
 from service.config import Settings
@@ -26,6 +27,7 @@ class Services:
     blobs: BlobStore
     relay: Nudger
     keyring: Keyring
+    trail: Trail
     broker_reachable: Callable[[], bool]
 
     def nudge(self, device: str, job_id: str) -> None:

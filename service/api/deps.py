@@ -1,15 +1,18 @@
 """What handlers ask for."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends, Query, Request, Security
 from fastapi.security import HTTPBearer
 
+from service import audit
 from service.api.rates import Rates
-from service.auth import Caller
+from service.auth import Caller, OpensNothing
 from service.contract.wire import Problem
 from service.errors import Unauthorized
 from service.services import Services
+
+_TARGET: Final = 255  # as much as its column holds
 
 # For the documentation and its button only: the check itself is ours, with our own problems.
 _scheme = HTTPBearer(auto_error=False, description="A key: `mp_…`", scheme_name="key")
@@ -27,17 +30,36 @@ ServicesDep = Annotated[Services, Depends(get_services)]
 def _caller(
     request: Request, services: ServicesDep, _: Annotated[object, Security(_scheme)]
 ) -> Caller:
+    """Who asks. The audit log hears of it here, once for every route there is."""
+    operation = audit.current()
+    assert operation is not None
+    operation.does(request.scope["route"].name, _target(request))
     rates: Rates = request.app.state.rates
     address = request.client.host if request.client else ""
     stands = request.scope.setdefault("state", {})
     rates.refusals.check(address)
     try:
         caller = services.keyring.caller(request.headers.get("authorization"))
-    except Unauthorized:
+    except Unauthorized as error:
+        if isinstance(error, OpensNothing) and error.ended is not None:
+            operation.by(error.ended.id, error.ended.project)
         stands["rate"] = rates.refusals.take(address)
         raise
+    operation.by(caller.key_id, caller.project)
     stands["rate"] = rates.of(request.method).take(caller.key_id)
     return caller
+
+
+def _target(request: Request) -> str | None:
+    """What the path names last: an id, or the name of a file."""
+    named = [str(value) for value in request.path_params.values()]
+    return named[-1][:_TARGET] if named else None
+
+
+def _may_write(request: Request) -> None:
+    operation = audit.current()
+    if operation is not None and request.method not in ("GET", "HEAD"):
+        operation.is_write = True
 
 
 def _reader(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
@@ -45,13 +67,15 @@ def _reader(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
     return caller
 
 
-def _writer(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+def _writer(request: Request, caller: Annotated[Caller, Depends(_caller)]) -> Caller:
     caller.require("write")
+    _may_write(request)
     return caller
 
 
-def _admin(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+def _admin(request: Request, caller: Annotated[Caller, Depends(_caller)]) -> Caller:
     caller.require("admin")
+    _may_write(request)
     return caller
 
 

@@ -11,6 +11,7 @@ import structlog
 
 from service.api.misplaced import refuse_in_address, refuse_in_body
 from service.api.problems import problem_response
+from service.audit import Trail
 from service.contract.ids import new_id
 from service.errors import (
     AddressTooLong,
@@ -54,6 +55,7 @@ class Edge:
         app: App,
         *,
         max_body_bytes: int,
+        trail: Trail,
         rate_policy: bytes = b"",
         observe: Callable[[str, str, int, float], None] | None = None,
         hang_up: Callable[[], None] = lambda: None,
@@ -63,6 +65,7 @@ class Edge:
         self.hang_up = hang_up
         self._app = app
         self._max_body_bytes = max_body_bytes
+        self._trail = trail
         self._rate_policy = rate_policy
         self._observe = observe
 
@@ -89,18 +92,24 @@ class Edge:
             await send(message)
 
         try:
-            try:
-                _check_address(scope)
-            except ServiceError as error:
-                response = problem_response(request_id, without_keys(scope["path"][:_SHOWN]), error)
-                await response(scope, receive, send_with_headers)
-                return
-            await self._limited(scope, receive, send_with_headers)
+            with self._trail.operation(request_id, _address(scope)) as operation:
+                await self._checked(scope, receive, send_with_headers)
         finally:
+            self._trail.answered(operation, status)
             if self._observe is not None:
                 route = getattr(scope.get("route"), "path", "other")
                 seconds = time.perf_counter() - started
                 self._observe(scope["method"], route, status, seconds)
+
+    async def _checked(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            _check_address(scope)
+        except ServiceError as error:
+            request_id = scope["state"]["request_id"]
+            response = problem_response(request_id, without_keys(scope["path"][:_SHOWN]), error)
+            await response(scope, receive, send)
+            return
+        await self._limited(scope, receive, send)
 
     def _rate_headers(self, scope: Scope) -> list[tuple[bytes, bytes]]:
         if not self._rate_policy or not scope["path"].startswith("/v1/"):
@@ -195,6 +204,11 @@ def _request_id(scope: Scope) -> str:
     if given is not None and _REQUEST_ID.match(given) and not KEY_SHAPED.search(given):
         return given.decode()
     return new_id("req")
+
+
+def _address(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return str(client[0])[:64] if client else None
 
 
 def _header(scope: Scope, name: bytes) -> bytes | None:

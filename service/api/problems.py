@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from service import audit
 from service.blobs import BlobNotFound, StorageFull, StorageUnavailable
 from service.contract.wire import Problem, ProblemItem
 from service.errors import (
@@ -97,6 +98,9 @@ def request_id_of(request: Request) -> str:
 
 
 def _respond(request: Request, error: ServiceError) -> Response:
+    operation = audit.current()
+    if operation is not None:
+        operation.code = error.code
     return problem_response(request_id_of(request), request.url.path, error)
 
 

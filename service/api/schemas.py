@@ -232,6 +232,7 @@ def key_read(row: KeyRow) -> KeyRead:
         created_at=row.created_at,
         expires_at=row.expires_at,
         last_used_at=row.last_used_at,
+        rotated_to=row.rotated_to,
     )
 
 

@@ -54,6 +54,7 @@ def _store(asked: KeyCreate) -> str:
 
     from service.auth import generate_key, new_key
     from service.config import Settings
+    from service.store.audit import AuditStore, NewEntry
     from service.store.keys import KeyStore
     from service.store.migrate import upgrade
     from service.store.session import Database
@@ -67,6 +68,8 @@ def _store(asked: KeyCreate) -> str:
         upgrade(url)  # the first key may come before the first start
         with closing(Database(url, pool_size=1)) as database, database.transaction() as session:
             KeyStore(session).create(row)
+            # From a shell on the machine: there is no key, request or address to name
+            AuditStore(session).add(NewEntry("create_key", "done", target=row.id))
     return key
 
 
@@ -83,6 +86,19 @@ def list_keys(context: typer.Context, as_json: AsJson = False) -> None:
         for key in keys
     )
     show_table(("Key", "Name", "Project", "Scopes", "Begins", "Last used"), rows)
+
+
+@app.command()
+def rotate(
+    context: typer.Context,
+    key_id: Annotated[str, typer.Argument(metavar="KEY", help="Id of the key: key_…")],
+    grace_s: Annotated[
+        int, typer.Option(min=0, help="How long the old key still opens, in seconds.")
+    ] = 3600,
+) -> None:
+    """Replace a key: print a new one, this once, and end the old one when the grace is over."""
+    with connect(context) as client:
+        typer.echo(client.keys.rotate(key_id, grace_s=grace_s).key)
 
 
 @app.command()

@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from service.cli import compare, datasets, jobs, keys, recommend, resources, servers, webhooks
+from service.cli import (
+    audit,
+    compare,
+    datasets,
+    jobs,
+    keys,
+    limits,
+    recommend,
+    resources,
+    servers,
+    webhooks,
+)
 from service.cli.connect import Target
 from service.cli.console import EXIT_CODES, REFUSED, UNREACHABLE, USAGE, complain
 from service.client import ApiError, ClientError, Unauthorized, UnexpectedAnswer, Unreachable
@@ -69,6 +80,7 @@ app.command("report")(resources.report)
 app.command("compare")(compare.compare)
 app.command("recommend")(recommend.recommend)
 app.add_typer(keys.app, name="keys")
+app.command("audit")(audit.audit)
 app.add_typer(limits.app, name="limits")
 app.command("usage")(limits.usage)
 app.add_typer(webhooks.app, name="webhooks")

@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 
 import httpx2
 
+from service.client.audit import Audit
 from service.client.comparisons import Comparisons
 from service.client.datasets import Datasets
 from service.client.errors import UnexpectedAnswer, error_of
@@ -64,6 +65,7 @@ class Client(Kinds):
         self.comparisons = Comparisons(self._http)
         self.files = Files(self._http)
         self.keys = Keys(self._http)
+        self.audit = Audit(self._http)
         self.limits = Limits(self._http)
         self.webhooks = Webhooks(self._http)
 

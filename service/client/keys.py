@@ -35,6 +35,19 @@ class Keys:
         """Keys, newest first, without their secrets."""
         return self._http.pages(Page[KeyRead], "/v1/keys")
 
+    def rotate(
+        self, key_id: str, *, grace_s: int | None = None, expires_at: datetime | None = None
+    ) -> KeyCreated:
+        """A key in the place of another, which opens for `grace_s` seconds more (an hour)."""
+        asked: dict[str, object] = {}
+        if grace_s is not None:
+            asked["grace_s"] = grace_s
+        if expires_at is not None:
+            asked["expires_at"] = expires_at.isoformat()
+        return read_as(
+            KeyCreated, self._http.request("POST", f"/v1/keys/{key_id}/rotate", json=asked)
+        )
+
     def revoke(self, key_id: str) -> None:
         """End a key at once."""
         self._http.request("DELETE", f"/v1/keys/{key_id}")

@@ -9,7 +9,7 @@ import time
 from datetime import datetime
 from typing import Final, Literal
 
-Prefix = Literal["job", "mdl", "dst", "art", "key", "upl", "wrk", "req", "cmp", "whk", "msg"]
+Prefix = Literal["job", "mdl", "dst", "art", "key", "upl", "wrk", "req", "cmp", "whk", "msg", "aud"]
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford base 32: no I, L, O, U
 _LENGTH: Final = 26

@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 
-from service.store.errors import NotFound
+from service.store.errors import Conflict, NotFound
 from service.store.session import clock_of, now
 from service.store.tables import KeyRow
 from service.store.values import NewKey
@@ -46,6 +46,19 @@ class KeyStore:
             )
         ).scalar_one_or_none()
 
+    def ended(self, secret_sha256: str) -> KeyRow | None:
+        """The key of a secret, whatever became of it."""
+        return self._session.scalars(
+            select(KeyRow).where(KeyRow.secret_sha256 == secret_sha256)
+        ).one_or_none()
+
+    def get(self, key_id: str) -> KeyRow:
+        """Held until the transaction ends. NotFound, also for one that was revoked."""
+        row = self._session.get(KeyRow, key_id, populate_existing=True, with_for_update=True)
+        if row is None or row.revoked_at is not None:
+            raise NotFound("key", key_id)
+        return row
+
     def good(self, key_ids: Collection[str]) -> frozenset[str]:
         """Those of the keys that are neither revoked nor expired."""
         query = select(KeyRow.id).where(KeyRow.id.in_(key_ids), self._opens())
@@ -69,10 +82,25 @@ class KeyStore:
 
     def revoke(self, key_id: str) -> KeyRow:
         """It opens nothing from now on. NotFound if there is none, or it was revoked before."""
-        row = self._session.get(KeyRow, key_id, populate_existing=True)
-        if row is None or row.revoked_at is not None:
-            raise NotFound("key", key_id)
+        row = self.get(key_id)
         row.revoked_at = now(self._session)
+        self._session.flush()
+        return row
+
+    def rotate(self, key_id: str, successor: NewKey, grace: timedelta) -> KeyRow:
+        """Make `successor`, which takes the key's place: the key ends when `grace` is over, or when
+        it would have ended anyway. NotFound as with `revoke`; Conflict for one that has a
+        successor already, or has expired."""
+        old = self.get(key_id)
+        moment = now(self._session)
+        if old.expires_at is not None and old.expires_at <= moment:
+            raise Conflict(f"{key_id} has expired: make a new key")
+        if old.rotated_to is not None:
+            raise Conflict(f"{key_id} was rotated already: {old.rotated_to} has taken its place")
+        row = self.create(successor)
+        ends = moment + grace
+        old.expires_at = ends if old.expires_at is None else min(old.expires_at, ends)
+        old.rotated_to = row.id
         self._session.flush()
         return row
 

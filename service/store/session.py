@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sqlalchemy import (
     ColumnElement,
@@ -96,6 +96,16 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
         time.sleep(_WAL_RETRY_S)
 
 
+class Witness(Protocol):
+    """Told of every transaction, in its thread. What it writes before the end goes along."""
+
+    def begun(self, session: Session) -> None: ...
+
+    def ending(self, session: Session) -> None: ...
+
+    def committed(self, session: Session) -> None: ...
+
+
 class Database:
     """The one way to the rows. Safe to share between threads, not across fork."""
 
@@ -105,6 +115,7 @@ class Database:
         self.engine = open_engine(url, pool_size=pool_size)
         self._reads = self.engine.execution_options(modelpress_reads=True)
         self._clock = clock
+        self.witness: Witness | None = None
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -114,8 +125,16 @@ class Database:
         Raises DatabaseUnavailable; after a failed commit nothing was written, as far as one can
         know.
         """
-        with _told_apart(), self._session(self.engine) as session, session.begin():
-            yield session
+        witness = self.witness
+        with _told_apart(), self._session(self.engine) as session:
+            with session.begin():
+                if witness is not None:
+                    witness.begun(session)
+                yield session
+                if witness is not None:
+                    witness.ending(session)
+            if witness is not None:
+                witness.committed(session)
 
     @contextmanager
     def read(self) -> Iterator[Session]:

@@ -2,7 +2,7 @@
 
 import logging
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -127,3 +127,39 @@ def rows_of(database: Database) -> list[str]:
             for table in Base.metadata.sorted_tables
             for row in session.execute(text(f'SELECT * FROM "{table.name}"'))
         ]
+
+
+def test_a_rotated_key_opens_until_its_grace_is_over(service: Service) -> None:
+    old = service.http.post("/v1/keys", json={"project": "p", "scopes": ["read"]}).json()
+    new = service.http.post(f"/v1/keys/{old['id']}/rotate", json={}).json()
+    for key in (old, new):
+        headers = {"authorization": f"Bearer {key['key']}"}
+        assert service.http.get("/v1/jobs", headers=headers).status_code == 200
+    listed = {key["id"]: key for key in service.http.get("/v1/keys").json()["data"]}
+    assert listed[old["id"]]["rotated_to"] == new["id"]
+    assert listed[old["id"]]["expires_at"] is not None
+    assert (new["project"], new["scopes"], new["expires_at"]) == ("p", ["read"], None)
+    again = service.http.post(f"/v1/keys/{old['id']}/rotate", json={})
+    assert (again.status_code, again.json()["code"]) == (409, "conflict")
+
+
+def test_a_key_rotated_without_grace_ends_at_once(service: Service) -> None:
+    old = service.http.post("/v1/keys", json={}).json()
+    service.http.post(f"/v1/keys/{old['id']}/rotate", json={"grace_s": 0})
+    headers = {"authorization": f"Bearer {old['key']}"}
+    assert service.http.get("/v1/jobs", headers=headers).status_code == 401
+
+
+def test_a_successor_lives_as_long_as_its_key_was_made_to(service: Service) -> None:
+    with service.database.read() as session:
+        ends = service.database.now(session) + timedelta(days=30)
+    old = service.http.post("/v1/keys", json={"expires_at": ends.isoformat()}).json()
+    new = service.http.post(f"/v1/keys/{old['id']}/rotate", json={}).json()
+    lives = datetime.fromisoformat(new["expires_at"]) - datetime.fromisoformat(new["created_at"])
+    assert lives / timedelta(days=30) == pytest.approx(1, abs=1e-4)
+
+
+def test_a_key_that_is_not_there_or_was_revoked_is_not_rotated(service: Service) -> None:
+    made = service.http.post("/v1/keys", json={}).json()
+    service.http.delete(f"/v1/keys/{made['id']}")
+    assert service.http.post(f"/v1/keys/{made['id']}/rotate", json={}).status_code == 404

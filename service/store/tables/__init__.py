@@ -7,6 +7,7 @@ from service.store.tables.access import (
     ProjectLimitsRow,
     WorkerRow,
 )
+from service.store.tables.audit import AuditRow
 from service.store.tables.base import Base
 from service.store.tables.comparisons import ComparisonFileRow, ComparisonRow
 from service.store.tables.jobs import (
@@ -33,6 +34,7 @@ from service.store.tables.webhooks import DeliveryRow, WebhookRow
 __all__ = [
     "ArtifactRow",
     "AttemptRow",
+    "AuditRow",
     "Base",
     "Checked",
     "ChoreRow",

@@ -24,6 +24,7 @@ class KeyRow(Base):
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
+    rotated_to: Mapped[str | None] = mapped_column(Id)
 
 
 class IdempotencyRow(Base):
