@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 from pydantic import ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from service.contract.base import Contract, DatasetRef, JobSpecBase, ModelId, ModelRef
+from service.contract.base import Contract, DatasetRef, JobSpecBase, ModelId, ModelRef, Share
 from service.contract.training import DataFacts, Environment, Evaluation, ModelFacts
 
 Runtime = Literal[
