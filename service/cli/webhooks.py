@@ -52,11 +52,8 @@ def list_webhooks(context: typer.Context, as_json: AsJson = False) -> None:
     if as_json:
         show_json(hooks)
         return
-    rows = (
-        (hook.id, hook.name, hook.status, hook.url, " ".join(hook.events), age(hook.succeeded_at))
-        for hook in hooks
-    )
-    show_table(("Webhook", "Name", "Status", "URL", "Events", "Last arrived"), rows)
+    rows = ((hook.id, hook.name, hook.status, age(hook.succeeded_at), hook.url) for hook in hooks)
+    show_table(("Webhook", "Name", "Status", "Arrived", "URL"), rows)
 
 
 @app.command()
@@ -114,13 +111,13 @@ def deliveries(
     if as_json:
         show_json(found)
     else:
-        columns = ("Message", "Event", "Job", "Status", "Tries", "Last try", "What came of it")
+        columns = ("Message", "Event", "Status", "Tries", "Sent", "Outcome")
         show_table(columns, map(_row, found))
 
 
 def _row(one: DeliveryRead) -> tuple[str, ...]:
     said = one.error or (f"answered {one.response_status}" if one.response_status else "")
-    return (one.id, one.event, one.job or "", one.status, str(one.tries), age(one.tried_at), said)
+    return (one.id, one.event, one.status, str(one.tries), age(one.tried_at), said)
 
 
 @app.command()
