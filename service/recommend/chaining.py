@@ -70,7 +70,7 @@ def _left_for_pruning(subject: Subject) -> dict[str, float]:
 
 def _is_strong(subject: Subject) -> bool:
     size = subject.targets.get("size_bytes")
-    whole = subject.model.size_bytes
+    whole = subject.dense_bytes
     shares = [subject.targets.get("macs", 1.0), subject.targets.get("parameters", 1.0)]
     if size is not None and whole:
         shares.append(size / whole)

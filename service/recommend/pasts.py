@@ -37,10 +37,6 @@ class Past:
     timings: tuple[Timing, ...]
     sensitivity: tuple[SensitivityCurve, ...] = ()
 
-    def ratio_at(self, batch_size: int) -> Ratio | None:
-        """What it made against what it began with, in one runtime."""
-        return next((one for one in self.ratios if one.setting.batch_size == batch_size), None)
-
     @property
     def evidence(self) -> RecommendationEvidence:
         """The job in a sentence."""

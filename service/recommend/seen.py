@@ -1,15 +1,18 @@
 """What past jobs measured, in the place of rules: as ranges, and as things to do again."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from service.contract.recommendations import Expected, ExpectedRange
+from service.evidence import Ratio, Timing
 from service.recommend.candidate import Candidate, between
 from service.recommend.pasts import Past
-from service.recommend.subject import Subject
+from service.recommend.subject import Subject, kept_by_all
 
 _RUNTIMES: Final = {"quantize": "onnxruntime"}
 _EFFORT: Final = {"quantize": 0, "prune": 1, "distill": 3}
+
+M = TypeVar("M", Ratio, Timing)
 
 
 def pasts_of(method: str, subject: Subject) -> list[Past]:
@@ -38,9 +41,25 @@ def measured(method: str, subject: Subject, otherwise: Expected) -> Expected:
 
 
 def speedup_of(past: Past, subject: Subject) -> float | None:
-    """At the targets' batch size; only on a device that a worker alive has."""
-    ratio = past.ratio_at(subject.batch_size)
-    return ratio.value if ratio is not None and subject.is_alive(ratio.place.name) else None
+    """At the targets' batch size; only on a device that a worker alive has, and where there are
+    several, the least."""
+    alive = _where_it_would_run(past, past.ratios, subject)
+    return min((one.value for one in alive), default=None)
+
+
+def latency_of(past: Past, subject: Subject) -> Timing | None:
+    """Of what it made, at the targets' batch size, on devices alive: in its fastest runtime."""
+    return kept_by_all(_where_it_would_run(past, past.timings, subject))
+
+
+def _where_it_would_run(past: Past, measured: Iterable[M], subject: Subject) -> list[M]:
+    """What was measured on the device that the job names, if it was; else on any that is alive."""
+    here = [
+        one
+        for one in measured
+        if one.setting.batch_size == subject.batch_size and subject.is_alive(one.place.name)
+    ]
+    return [one for one in here if one.place.device == past.spec.device] or here
 
 
 def _range(pasts: Sequence[Past], value: Callable[[Past], float | None]) -> ExpectedRange | None:
@@ -99,14 +118,7 @@ def _candidate(past: Past, spec: Mapping[str, Any], subject: Subject) -> Candida
             title = f"Take {past.made}, which {past.job} made"
             reason = "It is there, and was measured on this very model and dataset."
             caveats = ["The spec makes it once more; it need not be posted to use what is there."]
-    timed = next(
-        (
-            one.p50_ms
-            for one in past.timings
-            if one.setting.batch_size == subject.batch_size and subject.is_alive(one.place.name)
-        ),
-        None,
-    )
+    timed = latency_of(past, subject) if shown else None
     ranges = {
         "size_ratio": past.size_ratio,
         "compression_ratio": past.compression_ratio,
@@ -128,7 +140,7 @@ def _candidate(past: Past, spec: Mapping[str, Any], subject: Subject) -> Candida
         expected=Expected(**figures),
         shown=shown,
         runtime=_RUNTIMES.get(past.spec.kind, "eager"),
-        p50_ms=timed if shown else None,
+        p50_ms=None if timed is None else timed.p50_ms,
         evidence=(past.evidence,),
         caveats=tuple(caveats),
     )

@@ -1,6 +1,6 @@
 """The model that is asked about, with all that is known of it and of what may be done to it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -106,10 +106,7 @@ class Subject:
     @property
     def slowest(self) -> Timing | None:
         """Of what was timed fastest on each device the slowest: a latency that all of them keep."""
-        best: dict[str, Timing] = {}
-        for one in sorted(self.timings.values(), key=lambda timed: timed.p50_ms):
-            best.setdefault(one.place.name, one)
-        return max(best.values(), key=lambda timed: timed.p50_ms, default=None)
+        return kept_by_all(self.timings.values())
 
     def p50s_ms(self, runtime: str) -> list[float]:
         """Its medians in float32, which forecasts start from; a graph of int8 is for processors."""
@@ -119,6 +116,14 @@ class Subject:
             if (one.setting.runtime, one.setting.precision) == (runtime, "fp32")
             and (runtime != "onnxruntime" or one.place.device == "cpu")
         ]
+
+
+def kept_by_all(timings: Iterable[Timing]) -> Timing | None:
+    """The latency that every device keeps: of what was fastest on each the slowest."""
+    best: dict[str, Timing] = {}
+    for one in sorted(timings, key=lambda timed: timed.p50_ms):
+        best.setdefault(one.place.name, one)
+    return max(best.values(), key=lambda timed: timed.p50_ms, default=None)
 
 
 def look(session: Session, project: str, alive_s: float, asked: RecommendationCreate) -> Subject:

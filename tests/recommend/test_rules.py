@@ -102,6 +102,14 @@ def test_int8_is_a_share_of_the_dense_file_where_a_sparse_one_is_smaller() -> No
     assert outlook(by_method(asked)["static_int8"]) == {"size_bytes": "unlikely"}
 
 
+def test_a_cut_is_strong_by_the_file_that_has_its_zeros() -> None:
+    # 500 kB are a half of the file without zeros, and under a tenth of the other.
+    asked = subject(targets={"size_bytes": 500_000}, size_bytes=1_000_000, dense_bytes=5_660_000)
+    assert "structured+distill+static_int8" in by_method(asked)
+    dense = subject(targets={"size_bytes": 500_000}, size_bytes=1_000_000, dense_bytes=1_000_000)
+    assert "structured+distill+static_int8" not in by_method(dense)
+
+
 def test_the_processor_decides_what_int8_is_said_to_gain() -> None:
     for hardware, known in ((WITH_VNNI, True), (WITHOUT_VNNI, False)):
         one = by_method(subject(targets={"min_speedup": 2}, can=workers(hardware)))["static_int8"]

@@ -1,19 +1,23 @@
 """What is recommended where jobs have measured something: that counts more than a rule."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from service.evidence import Place, Timing
 from service.recommend.create import recommendations_for
 from tests.recommend.samples import (
     CPU,
     GPU,
     TEACHER,
+    WITH_VNNI,
     by_method,
     outlook,
     past,
     pruned,
     subject,
+    timing,
     workers,
 )
 from tests.reports import prune_sample, samples
@@ -63,6 +67,47 @@ def test_a_speed_up_counts_on_devices_that_are_alive_only() -> None:
     away = by_method(subject(targets=asked, pasts=(distilled(),), can=workers(GPU)))
     assert away["distill:cnn_student"].expected.speedup is None
     assert outlook(away["distill:cnn_student"]) == {"min_speedup": "unknown"}
+
+
+def on(device: str, *p50s_ms: float) -> tuple[Timing, ...]:
+    """Medians of what a job made, in one runtime after another."""
+    runtimes = ("eager", "onnxruntime")
+    return tuple(
+        timing(runtime, p50_ms, device=device)
+        for runtime, p50_ms in zip(runtimes, p50s_ms, strict=False)
+    )
+
+
+@pytest.mark.parametrize(
+    ("device", "latency"),
+    [
+        ("cuda", "0.500 ms"),  # where the job would run, whatever was read first
+        ("cpu", "3.00 ms"),  # in the faster of two runtimes
+        ("auto", "3.00 ms"),  # either may take it: what both keep
+    ],
+)
+def test_a_latency_is_of_the_device_that_the_job_names(device: str, latency: str) -> None:
+    done = distilled()
+    made = replace(
+        done,
+        spec=done.spec.model_copy(update={"device": device}),
+        timings=(*on(CPU, 4.0, 3.0), *on(GPU.device_name, 0.5)),
+    )
+    asked = subject(targets={"latency_ms": 5.0}, pasts=(made,), can=workers(WITH_VNNI, GPU))
+    (target,) = by_method(asked)["distill:cnn_student"].targets
+    assert target.text.startswith(latency)
+    assert target.outlook == "shown"
+
+
+def test_a_speed_up_is_the_least_of_the_devices_that_may_do_the_job() -> None:
+    done = distilled()
+    (here,) = (one for one in done.ratios if one.setting.batch_size == 1)
+    there = replace(here, place=Place("cuda", GPU.device_name, 2), value=1.25)
+    made = replace(done, ratios=(replace(here, value=4.0), there))
+    asked = subject(targets={"min_speedup": 2.0}, pasts=(made,), can=workers(WITH_VNNI, GPU))
+    speedup = by_method(asked)["distill:cnn_student"].expected.speedup
+    assert speedup is not None
+    assert speedup.low == speedup.high == 1.25
 
 
 def test_a_scan_of_this_model_is_read_again_and_names_the_worst_layer() -> None:
