@@ -4,12 +4,15 @@ The child has no credentials, no database and no network; see `worker.isolation`
 """
 
 import errno
+import re
 import shutil
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
+from service.contract.job_errors import JobErrorCode
 from worker.channel import Channel
 from worker.channel_observer import ChannelObserver
 from worker.device_lock import DeviceLock
@@ -17,6 +20,10 @@ from worker.engine.errors import EngineError, RankLost, Stopped
 from worker.engine.observer import NullObserver
 from worker.order import ORDER, PRODUCT, CheckOrder, JobOrder, read_order
 from worker.ranks import LOST, Notebook, Place, together
+
+_DEVICE_WORDS: Final = re.compile(
+    r"\b(CUDA|cuDNN|cuBLAS|HIP|NCCL) (driver )?error\b", re.IGNORECASE
+)
 
 
 def main(channel: Channel, folder: Path, kind: str) -> int:
@@ -97,11 +104,19 @@ def _speak(channel: Channel | Notebook, folder: Path, work: Callable[[], str]) -
         )
     except Exception as error:
         traceback.print_exc()  # into the job's log
-        code = "disk_full" if _disk_is_full(error, folder) else "internal"
+        code = _code_of(error, folder)
         channel.send(
             {"type": "error", "code": code, "message": f"{type(error).__name__}: {error}"[:2000]}
         )
     return 0
+
+
+def _code_of(error: Exception, folder: Path) -> JobErrorCode:
+    if _disk_is_full(error, folder):
+        return "disk_full"
+    # torch's own type for it is newer than the torch that we take, so it is told by its words.
+    failed = isinstance(error, RuntimeError) and _DEVICE_WORDS.search(str(error)) is not None
+    return "device_error" if failed else "internal"
 
 
 def _disk_is_full(error: Exception, folder: Path) -> bool:

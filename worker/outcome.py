@@ -17,7 +17,8 @@ def outcome_of(ended: Ended, store: Callable[[], Succeeded]) -> Outcome | None:
         return store()  # finished first: a success, also when a cancel or a drain was under way
     if ended.said == "error":
         assert ended.error is not None
-        return Failed(ended.error)
+        # The process whose device failed is lost; a fresh one may well go on.
+        return Failed(ended.error, retry=ended.error.code == "device_error")
     match ended.stop:
         case "cancel":
             return Cancelled()
