@@ -19,7 +19,7 @@ from service.contract.prune import (
     Sparsify,
     Targets,
 )
-from service.contract.quantize import QuantizeTargets
+from service.contract.quantize import AwareFinetuneSpec, QuantizeTargets
 
 ModelLike = str | Job | Model
 """A model: its id, the id of the job that makes it, or either one's handle."""
@@ -78,6 +78,7 @@ class PruneOptions(JobOptions, total=False):
 class QuantizeOptions(JobOptions, total=False):
     """What a quantisation takes besides; see `QuantizeSpec`."""
 
+    finetune: AwareFinetuneSpec | Mapping[str, Any] | None
     ignored_layers: Sequence[str]
     targets: QuantizeTargets | Mapping[str, Any]
     sensitivity: bool

@@ -8,7 +8,7 @@ from service.contract.base import Contract, ModelId, Share
 from service.contract.before_after import BeforeAfter
 from service.contract.benchmark import PairedSpeedup
 from service.contract.prune_result import TargetResult
-from service.contract.training import DataFacts, Environment, Evaluation, ModelFacts
+from service.contract.training import DataFacts, Environment, EpochRecord, Evaluation, ModelFacts
 
 
 class QuantizedLayer(Contract):
@@ -24,6 +24,20 @@ class QuantizedLayer(Contract):
         description="What int8 in it alone does to the validation logits: mean square of the "
         "difference ÷ mean square of the logits. Null where it was not measured.",
     )
+
+
+class AwareTraining(Contract):
+    """Fine-tuning with int8's rounding, between the graph before it and the one after."""
+
+    before: Evaluation = Field(description="Of the graph before it, on the validation split.")
+    after: Evaluation = Field(description="Of the graph after it, there, with the same layers.")
+    test_before: Evaluation = Field(description="Of the graph before it, on the test split.")
+    is_kept: bool = Field(
+        description="False: it made validation accuracy worse, and the graph from before is kept."
+    )
+    history: tuple[EpochRecord, ...] = Field(description="One record per epoch, rounded.")
+    best_epoch: int = Field(ge=1, description="The epoch whose weights were taken.")
+    training_s: float = Field(ge=0, description="Seconds in training, over all attempts.")
 
 
 class QuantizedLatency(PairedSpeedup):
@@ -55,6 +69,7 @@ class QuantizeResult(Contract):
     layers: tuple[QuantizedLayer, ...] = Field(description="In the order of the graph.")
     calibration_samples: int = Field(ge=0, description="Training examples ranges came from.")
     latencies: tuple[QuantizedLatency, ...] = Field(description="One per batch size.")
+    finetuning: AwareTraining | None = Field(None, description="Where it was asked for.")
     targets: tuple[TargetResult, ...] = Field((), description="Where targets were set.")
     validation: Evaluation = Field(description="Of the saved graph on the validation split.")
     original_validation: Evaluation = Field(description="Of the original there.")

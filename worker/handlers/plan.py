@@ -34,8 +34,9 @@ def plan(job: Job) -> Outcome:
             return plan_prune(job, spec)
         case "quantize":
             models = {"model": job.load(spec.model)}
-            steps = 0
-            summary = f"{spec.method.name}, timed at batches {spec.latency_batch_sizes}"
+            steps = 0 if spec.finetune is None else _steps(spec.finetune, data)
+            trained = f" after {spec.finetune.epochs} epochs" if spec.finetune else ""
+            summary = f"{spec.method.name}{trained}, timed at batches {spec.latency_batch_sizes}"
         case "benchmark":
             models = {reference: job.load(reference) for reference in spec.models}
             steps = len(spec.models) * len(spec.runtimes) * len(spec.batch_sizes)

@@ -13,6 +13,7 @@ from worker.engine.errors import TargetNotReached
 from worker.engine.export.onnx import with_metadata
 from worker.engine.models.folder import load_any, save_graph
 from worker.engine.models.graph import ARCHITECTURE
+from worker.engine.quantize.fp8 import check_fp8
 from worker.handlers.before_after import Judged, before_after
 from worker.handlers.common import Job, Outcome, check_fits, data_facts, model_facts
 from worker.handlers.quantize_latency import paired_graphs
@@ -23,6 +24,8 @@ from worker.handlers.trained import MODEL, Trained, produced
 
 def quantize(job: Job, spec: QuantizeSpec) -> Outcome:
     """Quantise, save, reload, and judge beside the original."""
+    if spec.method.name == "static_fp8":
+        check_fp8(job.device)
     data = job.data(spec.dataset)
     original, source = job.load(spec.model), job.input(spec.model)
     check_fits(original.config, data)
@@ -50,6 +53,7 @@ def quantize(job: Job, spec: QuantizeSpec) -> Outcome:
         layers=_layers(run, made),
         calibration_samples=run.calibration_samples,
         latencies=timed.graphs,
+        finetuning=run.finetuning,
         targets=_kept(spec, drop),
         validation=trained.validation,
         original_validation=run.original_validation,

@@ -3,12 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor, nn
 
-from service.contract.quantize import QuantizeSpec, StaticInt8Method
+from service.contract.quantize import (
+    Fp16Method,
+    QuantizeMethod,
+    QuantizeSpec,
+    StaticFp8Method,
+    StaticInt8Method,
+)
+from service.contract.quantize_result import AwareTraining
 from service.contract.training import Evaluation
 from worker.engine.data.split import Data, Split
 from worker.engine.device import has_int8_products
@@ -17,6 +24,9 @@ from worker.engine.export.onnx import onnx_of
 from worker.engine.models.folder import LoadedModel
 from worker.engine.models.graph import Graph
 from worker.engine.quantize.calibration import Array, calibration_batches
+from worker.engine.quantize.fp8 import static_fp8
+from worker.engine.quantize.half import half_arithmetic, widened_operators
+from worker.engine.quantize.integer import StaticQuantizer
 from worker.engine.quantize.layers import Layer, chosen
 from worker.engine.quantize.methods import STATIC, UNCALIBRATED, graph_layers, stripped
 from worker.engine.quantize.sensitivity import Sensitivity, least_kept, sensitivities
@@ -24,6 +34,12 @@ from worker.engine.quantize.tool import Int8Tool
 from worker.engine.quantize.torchao import torchao_tool
 from worker.engine.train.evaluate import predict
 from worker.handlers.common import Job
+from worker.handlers.quantize_aware import AwareRun
+
+if TYPE_CHECKING:
+    from worker.engine.quantize.program import TorchaoQuantizer
+
+    Tool = StaticQuantizer | TorchaoQuantizer
 
 _JUDGED: Final = 512  # validation examples that a layer is judged on
 
@@ -47,6 +63,7 @@ class QuantizeRun:
         self.layers = graph_layers(self.content)
         self.warnings: list[str] = []
         self.sensitivities: tuple[Sensitivity, ...] = ()
+        self.finetuning: AwareTraining | None = None
         self.calibration_samples = 0
 
     def make(self) -> Quantized:
@@ -58,30 +75,60 @@ class QuantizeRun:
         if not layers:
             raise NotQuantizable("every layer is ignored")
         self.job.observer.on_phase("quantizing")
-        method = self.spec.method
-        if isinstance(method, StaticInt8Method):
-            return self._static(method, layers)
+        return self._by(self.spec.method, layers)
+
+    def _by(self, method: QuantizeMethod, layers: Sequence[Layer]) -> Quantized:
+        match method:
+            case StaticInt8Method():
+                return self._static(method, layers)
+            case StaticFp8Method():
+                batches = self._calibration(method.calibration_samples)
+                return self._made(static_fp8(self.content, batches, layers), layers)
+            case Fp16Method(arithmetic="half"):
+                return self._made(self._half(layers), layers)
         made = UNCALIBRATED[method.name](self.content, layers)
         if method.name == "dynamic_int8":
             layers = tuple(one for one in layers if one.operator in ("MatMul", "Gemm"))
         return self._made(made, layers)
 
+    def _half(self, layers: Sequence[Layer]) -> bytes:
+        made = half_arithmetic(self.content, layers)
+        widened = widened_operators(made)
+        if widened:
+            self._warn(
+                "ONNX Runtime runs these operators in float32 here, and turns numbers to and fro: "
+                + ", ".join(widened)
+            )
+        return made
+
     def _static(self, method: StaticInt8Method, layers: Sequence[Layer]) -> Quantized:
         batches = self._calibration(method.calibration_samples)
-        self.calibration_samples = sum(len(batch) for batch in batches)
         if not has_int8_products():
             self._warn("The processor has no VNNI: weights are kept to 7 bits, and int8 gains less")
-        with self._tool(method, batches) as quantizer:
+        with self._tool(method, batches) as tool:
             names = {layer.name for layer in layers}
-            layers = tuple(layer for layer in quantizer.layers if layer.name in names)
-            ignored = tuple(layer for layer in quantizer.layers if layer.name not in names)
+            layers = tuple(layer for layer in tool.layers if layer.name in names)
+            ignored = tuple(layer for layer in tool.layers if layer.name not in names)
+            quantizer = self._finetuned(tool, batches, ignored)
             made = self._made(quantizer.all_but(ignored), layers)
             misses = not self._keeps(made.content)
             if misses or self.spec.sensitivity:
                 self.sensitivities = self._measured(quantizer, layers)
             return self._repaired(quantizer, ignored, layers) if misses else made
 
-    def _tool(self, method: StaticInt8Method, batches: Sequence[Array]) -> Int8Tool:
+    def _finetuned(
+        self, tool: "Tool", batches: Sequence[Array], ignored: tuple[Layer, ...]
+    ) -> "Tool":
+        if self.spec.finetune is None or isinstance(tool, StaticQuantizer):
+            return tool
+        run = AwareRun(
+            self.job, self.spec.finetune, self.data, self.original, self.content, batches,
+            self._warn,
+        )  # fmt: skip
+        better, self.finetuning = run.improve(tool, ignored)
+        return better
+
+    def _tool(self, method: StaticInt8Method, batches: Sequence[Array]) -> "Tool":
         """Raises `RuntimeMissing` without torchao, and `NotQuantizable` where it has no module."""
         if method.tool != "torchao":
             return STATIC[method.tool](self.content, batches, method.calibration)
@@ -93,7 +140,7 @@ class QuantizeRun:
         """With the least of the worst layers in float that keeps the target."""
         worst = [one.layer for one in self.sensitivities]
 
-        @cache  # the search ends with one that it has made
+        @cache  # the search ends with one that it made
         def graph(count: int) -> bytes:
             return quantizer.all_but((*ignored, *worst[:count]))
 
@@ -134,7 +181,7 @@ class QuantizeRun:
         self.job.observer.on_phase("measuring sensitivity")
         count = min(_JUDGED, len(self.data.validation))
         split = self.data.validation.take(torch.arange(count))
-        reference = self._logits(self.content, split)
+        reference = self._answers(quantizer.plain(), split)
         return sensitivities(
             quantizer,
             layers,
@@ -157,7 +204,7 @@ class QuantizeRun:
 
     def _calibration(self, samples: int) -> list[Array]:
         config = self.original.config
-        return calibration_batches(
+        batches = calibration_batches(
             self.data.train,
             config.mean,
             config.std,
@@ -165,6 +212,8 @@ class QuantizeRun:
             seed=self.spec.seed,
             batch_size=Graph(self.content).batch_size,
         )
+        self.calibration_samples = sum(len(batch) for batch in batches)
+        return batches
 
     def _warn(self, message: str) -> None:
         self.warnings.append(message)

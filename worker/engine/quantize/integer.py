@@ -61,6 +61,10 @@ class StaticQuantizer:
         """The graph in int8, except for the layers in `kept`."""
         return self._quantize({"nodes_to_exclude": [layer.node for layer in kept]})
 
+    def plain(self) -> Graph:
+        """The graph in float."""
+        return Graph(self.prepared.read_bytes())
+
     def only(self, layer: Layer) -> Graph:
         """The graph in float, except for one layer."""
         return Graph(self._quantize({"nodes_to_quantize": [layer.node]}))
@@ -78,7 +82,7 @@ class StaticQuantizer:
             q.quantize_static(
                 str(self.prepared),
                 str(made),
-                _reader(self.input, self.batches),
+                reader(self.input, self.batches),
                 quant_format=q.QuantFormat.QDQ,
                 op_types_to_quantize=list(_STATIC_OPERATORS),
                 per_channel=True,
@@ -118,7 +122,8 @@ def dynamic_int8(content: bytes, layers: Sequence[Layer]) -> bytes:
         return made.read_bytes()
 
 
-def _reader(name: str, batches: Sequence[Array]) -> Any:
+def reader(name: str, batches: Sequence[Array]) -> Any:
+    """The batches as ONNX Runtime's tool asks for them, for the input `name`."""
     from onnxruntime.quantization import CalibrationDataReader
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]  # its module has no types

@@ -42,7 +42,7 @@ STATIC: Final[Mapping[str, type[StaticQuantizer]]] = {
 """Tools that measure ranges for `static_int8` on the graph."""
 TOOLS: Final = (*STATIC, "torchao")
 """All of them: torchao's works on the module, see `program`."""
-METHODS: Final = ("static_int8", *UNCALIBRATED)
+METHODS: Final = ("static_int8", *UNCALIBRATED, "static_fp8")
 
 
 def graph_layers(content: bytes) -> tuple[Layer, ...]:

@@ -34,6 +34,8 @@ class TorchaoQuantizer:
     """
 
     layers: tuple[Layer, ...]
+    example: Tensor
+    ranges: Ranges
 
     def __init__(
         self,
@@ -44,16 +46,17 @@ class TorchaoQuantizer:
     ) -> None:
         import onnx  # heavy
 
-        self._example = torch.from_numpy(batches[0][:1]).repeat_interleave(EXAMPLE_BATCH, 0)
+        self.example = torch.from_numpy(batches[0][:1]).repeat_interleave(EXAMPLE_BATCH, 0)
         with quiet("exported"):
-            self._program = exported(module, self._example)
+            self._program = exported(module, self.example)
         names = {layer_name(node) for node in self._program.graph.nodes}
         graph = layers_of(onnx.ModelProto.FromString(content))
         self.layers = tuple(layer for layer in graph if layer.name in names)
         self._limit = WEIGHT_LIMITS[has_int8_products()]
-        self._ranges: Ranges = {}
+        self.ranges = {}
+        self._graphs: dict[frozenset[str], bytes] = {}  # exporting one takes seconds
         with quiet("calibrated"):
-            self._ranges = ranges or self._observed(batches)
+            self.ranges = ranges or self._observed(batches)
 
     def __enter__(self) -> "TorchaoQuantizer":
         return self
@@ -63,10 +66,16 @@ class TorchaoQuantizer:
 
     def all_but(self, kept: Sequence[Layer]) -> bytes:
         """The graph in int8, except for the layers in `kept`."""
-        names = {layer.name for layer in kept}
-        with quiet("quantised"):
-            made = self._converted(lambda name: name not in names)
-            return in_integers(as_onnx(made, self._example))
+        names = frozenset(layer.name for layer in kept)
+        if names not in self._graphs:
+            with quiet("quantised"):
+                made = self._converted(lambda name: name not in names)
+                self._graphs[names] = in_integers(as_onnx(made, self.example))
+        return self._graphs[names]
+
+    def plain(self) -> nn.Module:
+        """The module in float."""
+        return Answers(self._program)
 
     def only(self, layer: Layer) -> nn.Module:
         """The module in float, except for one layer, which rounds as int8 does."""
@@ -83,14 +92,14 @@ class TorchaoQuantizer:
         prepared = self._prepared(lambda name: True)
         for batch in batches:
             prepared(torch.from_numpy(batch))
-        return ranges_of(activations(prepared))
+        return ranges_of((one.key, one) for one in activations(prepared))
 
     @torch.no_grad()
     def _converted(self, takes: Callable[[str], bool], *, between: bool = True) -> GraphModule:
         prepared = self._prepared(takes, between=between)
-        prepared(self._example)  # weights are observed as they are read
+        prepared(self.example)  # weights are observed as they are read
         for one in activations(prepared):
-            one.min_val, one.max_val = self._ranges[one.key]
+            one.min_val, one.max_val = self.ranges[one.key]
         made: GraphModule = convert_pt2e(prepared)
         return made
 
@@ -112,14 +121,14 @@ def activations(prepared: nn.Module) -> list[Any]:
     return [one for one in prepared.modules() if hasattr(one, "key")]
 
 
-def ranges_of(observers: Iterable[Any]) -> Ranges:
+def ranges_of(observers: Iterable[tuple[str, Any]]) -> Ranges:
     """What they have seen; where several have one key, all of it."""
     found: dict[str, tuple[Tensor, Tensor]] = {}
-    for one in observers:
+    for key, one in observers:
         low, high = one.min_val.clone().cpu(), one.max_val.clone().cpu()
-        if one.key in found:
-            low, high = low.minimum(found[one.key][0]), high.maximum(found[one.key][1])
-        found[one.key] = (low, high)
+        if key in found:
+            low, high = low.minimum(found[key][0]), high.maximum(found[key][1])
+        found[key] = (low, high)
     return found
 
 

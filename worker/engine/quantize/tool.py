@@ -24,5 +24,8 @@ class Int8Tool(Protocol):
     def all_but(self, kept: Sequence[Layer]) -> bytes:
         """The graph in int8, except for the layers in `kept`."""
 
+    def plain(self) -> nn.Module:
+        """What answers as the model does in float."""
+
     def only(self, layer: Layer) -> nn.Module:
         """What answers as the model does with this layer alone in int8."""

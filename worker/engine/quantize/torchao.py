@@ -1,16 +1,17 @@
 """The way to torchao, which is imported when it is needed: that takes seconds."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from torch import nn
+from torch import Tensor, nn
 
 from worker.engine.errors import NotQuantizable, RuntimeMissing
 from worker.engine.models.graph import Graph
 from worker.engine.quantize.calibration import Array
 
 if TYPE_CHECKING:
+    from worker.engine.quantize.aware import QuantAware
     from worker.engine.quantize.program import Ranges, TorchaoQuantizer
 
 
@@ -23,6 +24,21 @@ def torchao_tool(
     from worker.engine.quantize.program import TorchaoQuantizer
 
     return TorchaoQuantizer(module, content, batches, ranges)
+
+
+def quant_aware(
+    module: nn.Module,
+    example: Tensor,
+    takes: Callable[[str], bool],
+    ranges: "Ranges",
+    *,
+    freeze_after: float,
+) -> "QuantAware":
+    """A `QuantAware`. Raises as `torchao_tool`."""
+    check_torchao(module)
+    from worker.engine.quantize.aware import QuantAware
+
+    return QuantAware(module, example, takes, ranges, freeze_after=freeze_after)
 
 
 def check_torchao(module: nn.Module) -> None:

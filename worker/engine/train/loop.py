@@ -194,6 +194,7 @@ class _Trainer:
             mixup_alpha=settings.mixup_alpha,
             cutmix_alpha=settings.cutmix_alpha,
         )
+        settings.on_epoch_start(epoch, settings.epochs)
         self.model.train()
         self.objective.start_epoch(epoch, settings.epochs)
         started = time.perf_counter()

@@ -1,6 +1,7 @@
 """Every option of a training run and its default."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +21,7 @@ SchedulerName = Literal["constant", "step", "multistep", "cosine", "one_cycle"]
 # Where and how watched a run is; none of these changes what it computes on one machine.
 _NOT_COMPARED: Final = frozenset(
     {"device", "precision", "checkpoint_dir", "checkpoint_every_s", "checkpoint_every_steps",
-     "resume_from", "observer", "group"}
+     "resume_from", "observer", "group", "on_epoch_start"}
 )  # fmt: skip
 
 
@@ -59,6 +60,7 @@ class FitOptions(TypedDict, total=False):
     resume_from: Path | None
     observer: Observer
     group: Group
+    on_epoch_start: Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ class Settings:
     `early_stopping_patience` counts epochs without a better validation accuracy. With `views`
     above 0 the augmentation gives that many fixed views of the training split, one an epoch in
     turn, in place of fresh images each time. `resume_from` is a checkpoint, or a folder of them,
-    of which the newest intact one is taken. Raises ValueError for what cannot be.
+    of which the newest intact one is taken. `on_epoch_start` is told the number of the epoch, from
+    0, and of all epochs, also where a run goes on in it. Raises ValueError for what cannot be.
     """
 
     epochs: int = 30
@@ -111,6 +114,7 @@ class Settings:
     resume_from: Path | None = None
     observer: Observer = NullObserver()  # noqa: RUF009  # it has no state to share
     group: Group = ALONE
+    on_epoch_start: Callable[[int, int], None] = lambda epoch, epochs: None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "gradient_accumulation_steps", "step_size"):

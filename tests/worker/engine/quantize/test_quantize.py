@@ -14,6 +14,8 @@ from worker.engine.export.onnx import export_onnx
 from worker.engine.models.config import ModelConfig
 from worker.engine.models.folder import LoadedModel, build
 from worker.engine.models.graph import Graph
+from worker.engine.quantize.fp8 import static_fp8
+from worker.engine.quantize.half import half_arithmetic, widened_operators
 from worker.engine.quantize.integer import StaticQuantizer, dynamic_int8
 from worker.engine.quantize.layers import chosen
 from worker.engine.quantize.methods import (
@@ -109,6 +111,30 @@ def test_fp16_refuses_a_weight_beyond_its_range(dense: bytes) -> None:
     tensor.CopyFrom(onnx.numpy_helper.from_array(weight, tensor.name))
     with np.errstate(over="ignore"), pytest.raises(NotQuantizable, match="range of fp16"):
         UNCALIBRATED["fp16"](model.SerializeToString(), [layer])
+
+
+def test_half_arithmetic_turns_the_whole_graph_and_tells_what_runs_in_float32(conv: bytes) -> None:
+    source = stripped(conv)
+    layers = graph_layers(source)
+    made = half_arithmetic(source, layers)
+    assert "FLOAT16" in stored_types(made)
+    assert 0 < relative_error(made, source) < 0.005
+    assert set(widened_operators(made)) >= {"Conv", "Gemm"}  # as ONNX Runtime does on processors
+    rest = half_arithmetic(source, layers[1:])
+    kept = {t.name: t.data_type for t in onnx.ModelProto.FromString(rest).graph.initializer}
+    assert kept["conv1.weight"] == onnx.TensorProto.FLOAT
+
+
+def test_fp8_takes_the_largest_value_to_the_largest_float(conv: bytes) -> None:
+    layers = graph_layers(conv)
+    made = static_fp8(conv, [inputs(32).numpy()], layers)
+    assert 0 < relative_error(made, conv) < 0.15
+    stored = {t.name: t for t in onnx.ModelProto.FromString(made).graph.initializer}
+    weight = onnx.numpy_helper.to_array(stored["conv1.weight_quantized"]).astype(np.float32)
+    assert np.abs(weight).max() == 448
+    (scale,) = (s for n, s in stored.items() if n == "input_scale")
+    largest = float(inputs(32).abs().max())
+    assert float(onnx.numpy_helper.to_array(scale)) == pytest.approx(largest / 448)
 
 
 def test_dynamic_int8_is_for_products_and_says_so(conv: bytes, dense: bytes) -> None:
