@@ -67,7 +67,7 @@ class ProducedFile(Contract):
     """A file for the list of artifacts; `path` is within the child's folder."""
 
     name: str
-    kind: Literal["report", "figure", "teacher_logits", "sensitivity", "export"]
+    kind: Literal["report", "figure", "teacher_logits", "sensitivity", "export", "samples"]
     media_type: str
     path: RelativePath
 

@@ -33,6 +33,7 @@ from service.reports.standing import (
 )
 
 _NOISY: Final = 0.10
+_NOT_SHOWN: Final = {"samples_ms", "quantiles_ms", "std_ms", "runtime", "threads", "energy_source"}
 
 
 def benchmark_body(result: BenchmarkResult) -> Body:
@@ -225,9 +226,13 @@ def _latencies(result: BenchmarkResult, names: list[str]) -> Table:
         for index, (model, name) in enumerate(zip(result.models, names, strict=True)):
             if one := latency_at(model, setting):
                 row: dict[str, Cell] = {"name": name, "runtime": setting.runtime}
-                row |= one.model_dump(exclude={"samples_ms", "std_ms", "runtime", "threads"})
+                row |= one.model_dump(exclude=_NOT_SHOWN)
                 row["speedup"] = _speedup(model, setting) if index else None
                 rows.append(row)
+    counted = any(one.energy_source for model in result.models for one in model.latencies)
+    energy = Column(
+        key="energy_mj_per_input", title="Energy", unit="mJ/input", format="number"
+    )
     quantiles = ("p50", "p90", "p95", "p99", "mean")
     return table(
         ident="latency",
@@ -240,6 +245,7 @@ def _latencies(result: BenchmarkResult, names: list[str]) -> Table:
             *(Column(key=f"{q}_ms", title=q, unit="ms", format="milliseconds") for q in quantiles),
             Column(key="variation", title="Variation", format="percent"),
             Column(key="throughput_per_s", title="Throughput", unit="inputs/s", format="count"),
+            *(energy,)[:counted],
             _SPEEDUP,
         ),
         rows=tuple(rows),

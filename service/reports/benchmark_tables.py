@@ -1,11 +1,18 @@
 """The tables of a benchmark's report on processes, and on a change of model and runtime."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from service.contract.benchmark import BenchmarkResult
 from service.contract.reports import Cell, Column, Interval, Table
 from service.reports.body import table
 from service.reports.standing import setting_of
+
+_SCORES: Final = (
+    Column(key="scored_inputs", title="Test inputs scored", format="count"),
+    Column(key="accuracy", title="Accuracy on them", format="percent"),
+    Column(key="agreement", title="Same class as eager float32", format="percent"),
+)
 
 
 def processes_table(result: BenchmarkResult, names: Sequence[str]) -> tuple[Table, ...]:
@@ -30,6 +37,7 @@ def processes_table(result: BenchmarkResult, names: Sequence[str]) -> tuple[Tabl
         Column(key="libraries_rss_bytes", title="Of it before the model", format="bytes"),
         *(Column(key="peak_device_bytes", title="Peak on the GPU", format="bytes"),)[:on_gpu],
         Column(key="file_bytes", title="File loaded", format="bytes"),
+        *_SCORES[: 3 * any(one.scored_inputs for _, one in found)],
         Column(key="max_abs_difference", title="Largest difference of logits", format="scientific"),
     )
     return (table("processes", "Cold start and memory, a process each", columns, rows),)

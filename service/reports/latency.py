@@ -82,7 +82,9 @@ def _distribution_panel(
 def _box(latency: LatencyResult) -> dict[str, float]:
     """Percentiles in milliseconds; those that the result lacks come from its samples, or are its
     median where there are too few."""
-    if len(latency.samples_ms) > 1:
+    if len(latency.quantiles_ms) == 21:
+        p5, p25, p75 = (latency.quantiles_ms[i] for i in (1, 5, 15))
+    elif len(latency.samples_ms) > 1:
         cuts = quantiles(latency.samples_ms, n=20, method="inclusive")
         p5, p25, p75 = cuts[0], cuts[4], cuts[14]
     else:

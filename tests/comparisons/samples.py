@@ -66,7 +66,6 @@ def latency(p50_ms: float, runtime: Runtime = "eager", batch_size: int = 1) -> L
         std_ms=0.0,
         variation=0.0,
         throughput_per_s=1000 / p50_ms,
-        samples_ms=(p50_ms,),
     )
 
 

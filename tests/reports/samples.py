@@ -181,7 +181,7 @@ def latency(runtime: Runtime, batch_size: int, p50_ms: float, *, noise: float) -
         std_ms=p50_ms * noise,
         variation=noise,
         throughput_per_s=1000 * batch_size / p50_ms,
-        samples_ms=tuple(samples),
+        quantiles_ms=tuple(samples[min(399, 20 * step)] for step in range(21)),
     )
 
 

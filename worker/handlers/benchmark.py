@@ -183,8 +183,8 @@ def _row(
 
 def _warnings(measured: list[_Measured], scores: Mapping[str, Score]) -> tuple[str, ...]:
     return tuple(
-        f"{scores[one.timed.entry.name].facts.name} in {one.runtime}, batch {size}: the warm-up came "
-        "to no rest, so its latencies may still fall or rise."
+        f"{scores[one.timed.entry.name].facts.name} in {one.runtime}, batch {size}: the warm-up "
+        "came to no rest, so its latencies may still fall or rise."
         for one in measured
         for size in one.timed.unsettled
     )

@@ -1,6 +1,9 @@
 """A benchmark, from the spec to the result."""
 
+import json
 from dataclasses import replace
+from statistics import median
+from typing import Any
 
 import pytest
 
@@ -9,6 +12,7 @@ from tests.worker.engine.recorder import Recorder
 from tests.worker.handlers.conftest import TEACHERS, MakeJob
 from worker.engine.errors import RuntimeMissing
 from worker.engine.export.onnx import onnx_of
+from worker.engine.measure.runtimes import available
 from worker.engine.models.folder import load_folder, save_graph
 from worker.handlers.benchmark import benchmark
 from worker.handlers.side_by_side import timing_environment
@@ -24,20 +28,41 @@ QUICK = {
 }
 
 
-def _result(make_job: MakeJob, **spec: object) -> BenchmarkResult:
+def _outcome(make_job: MakeJob, **spec: object) -> tuple[BenchmarkResult, dict[str, Any]]:
+    """The result, and what is in the file of samples."""
     job = make_job(Recorder(), **{**QUICK, **spec})
     assert isinstance(job.spec, BenchmarkSpec)
-    result = benchmark(job, job.spec).result
-    assert isinstance(result, BenchmarkResult)
-    return result
+    outcome = benchmark(job, job.spec)
+    assert isinstance(outcome.result, BenchmarkResult)
+    (file,) = outcome.files
+    assert (file.name, file.kind) == ("latency-samples.json", "samples")
+    return outcome.result, json.loads((job.folder / file.path).read_text())
+
+
+def _result(make_job: MakeJob, **spec: object) -> BenchmarkResult:
+    return _outcome(make_job, **spec)[0]
 
 
 def test_every_cell_has_its_latency_process_and_speedup(make_job: MakeJob) -> None:
-    runtimes = ["eager", "onnxruntime", "executorch"]
-    result = _result(make_job, models=TEACHERS, runtimes=runtimes, batch_sizes=[1, 2])
+    absent = "executorch" if "executorch" not in available() else "tensorrt"
+    runtimes = ["eager", "onnxruntime", absent]
+    result, samples = _outcome(make_job, models=TEACHERS, runtimes=runtimes, batch_sizes=[1, 2])
     wanted = [(name, size) for name in ("eager", "onnxruntime") for size in (1, 2)]
+    cells = {
+        (one["model"], one["runtime"], one["batch_size"]): one["turns"] for one in samples["cells"]
+    }
     for model in result.models:
         assert [(one.runtime, one.batch_size) for one in model.latencies] == wanted
+        for latency in model.latencies:
+            turns = cells[model.facts.model, latency.runtime, latency.batch_size]
+            assert len(turns) == 2
+            taken = [sample for turn in turns for sample in turn]
+            assert latency.quantiles_ms[10] == pytest.approx(median(taken), abs=1e-5)
+            assert latency.quantiles_ms[0] == pytest.approx(min(taken), abs=1e-5)
+            assert latency.samples_ms == ()
+        for process in model.processes:  # the test split has 30 inputs
+            assert (process.scored_inputs, process.agreement) == (30, 1.0)
+            assert process.accuracy == pytest.approx(model.test.accuracy)
         assert [one.runtime for one in model.processes] == ["eager", "onnxruntime"]
         assert [one.code for one in model.skipped] == ["runtime_missing"]
         # 48 inputs to 16 units to 3 classes

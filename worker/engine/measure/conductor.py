@@ -97,7 +97,8 @@ def contest(
 
     Block i of one entry pairs with block i of every other at the same batch size; each of an
     entry's `executions` has as many blocks. In the end each entry classifies `inputs`, the tensor
-    `x` of a safetensors file, at the last batch size. Raises `Stopped`, since half a measurement is none.
+    `x` of a safetensors file, at the last batch size. Raises `Stopped`, since half a measurement is
+    none.
     """
     with _started(entries, conditions, executions) as (teams, skipped):
         for batch_size in batch_sizes:

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
+from torch import Tensor
 
 from worker.engine.device import Precision
 from worker.engine.errors import EngineError, NotExportable
+from worker.engine.measure.energy import Source
 from worker.engine.measure.runner import checked_difference, inputs_of, reference_of
 from worker.engine.measure.runtimes import RUNTIMES
 from worker.engine.models.folder import read_config, weights_path
@@ -39,6 +41,25 @@ class ProcessFacts:
     peak_device_bytes: int | None
     file_bytes: int
     max_abs_difference: float
+
+
+@dataclass(frozen=True)
+class Energy:
+    """What the device used while it ran so many inputs, in millijoules, and who counted."""
+
+    millijoules: float
+    inputs: int
+    source: Source
+
+    def __add__(self, other: "Energy | None") -> "Energy":
+        if other is None:
+            return self
+        spent = self.millijoules + other.millijoules
+        return Energy(spent, self.inputs + other.inputs, self.source)
+
+    @property
+    def mj_per_input(self) -> float:
+        return self.millijoules / self.inputs
 
 
 @dataclass(frozen=True)
@@ -77,6 +98,8 @@ class Contestant:
             text=True,
         )
         self._first: dict[str, Any] | None = None
+        self._batch_size = 0
+        self.energies: dict[int, Energy] = {}
         self.precision = ""
 
     def load(self, batch_size: int) -> None:
@@ -92,6 +115,7 @@ class Contestant:
             precision=self.entry.precision,
         )
         self._first = self._first or answer
+        self._batch_size = batch_size
         self.precision = answer["precision"]
 
     def warm_up(self, seconds: float) -> bool:
@@ -100,8 +124,18 @@ class Contestant:
 
     def turn(self, seconds: float) -> list[float]:
         """Samples in seconds."""
-        samples: list[float] = self._ask("turn", seconds=seconds)["samples_s"]
+        answer = self._ask("turn", seconds=seconds)
+        samples: list[float] = answer["samples_s"]
+        if answer["energy_mj"] is not None:
+            inputs = (len(samples) + 1) * self._batch_size
+            spent = Energy(answer["energy_mj"], inputs, answer["energy_source"])
+            self.energies[self._batch_size] = spent + self.energies.get(self._batch_size)
         return samples
+
+    def classes(self, inputs: Path) -> Tensor:
+        """The class of each input `x` of a safetensors file, stored as datasets are."""
+        found: list[int] = self._ask("classify", inputs=str(inputs))["classes"]
+        return torch.tensor(found)
 
     def facts(self) -> ProcessFacts:
         """After the last turn. Raises `NotExportable` where the answers are not the model's."""

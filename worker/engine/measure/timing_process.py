@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
+from safetensors.torch import load_file
 
+from worker.engine.data.batches import normalise
 from worker.engine.errors import EngineError, memory_errors
+from worker.engine.measure.energy import Counter, counter_of
 from worker.engine.measure.runner import Runner, Setting, inputs_of
 from worker.engine.measure.runtimes import RUNTIMES
 from worker.engine.measure.stopwatch import Sample, sampler, turn, warm_up
@@ -33,6 +36,8 @@ class _Process:
         self._runner: Runner
         self._config: ModelConfig
         self._sample: Sample
+        self._counter: Counter | None = None
+        self._batch_size = 0
 
     def load(self, command: Mapping[str, Any]) -> dict[str, Any]:
         """The time until the first answer, and how much memory was there before."""
@@ -48,6 +53,8 @@ class _Process:
         self._sample()
         took_s = time.perf_counter() - start
         self._config = read_config(Path(command["folder"]))
+        self._batch_size = command["batch_size"]
+        self._counter = counter_of(device)
         return {"took_s": took_s, "rss_bytes": before, "precision": self._runner.precision}
 
     def answer(self, command: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,7 +66,26 @@ class _Process:
         return {"stable": warm_up(self._sample, command["seconds"])}
 
     def turn(self, command: Mapping[str, Any]) -> dict[str, Any]:
-        return {"samples_s": turn(self._sample, command["seconds"])}
+        """The energy is that of all forward passes, of which there is one more than samples."""
+        if self._counter is None:
+            return {"samples_s": turn(self._sample, command["seconds"]), "energy_mj": None}
+        before = self._counter.read()
+        samples = turn(self._sample, command["seconds"])
+        used = self._counter.between(before, self._counter.read())
+        return {"samples_s": samples, "energy_mj": used, "energy_source": self._counter.source}
+
+    def classify(self, command: Mapping[str, Any]) -> dict[str, Any]:
+        """The class of every stored input in a file, in batches of the size that was loaded last,
+        for which the runtime is prepared."""
+        x = load_file(command["inputs"])["x"]
+        size, classes = self._batch_size, []
+        for at in range(0, len(x), size):
+            part = x[at : at + size]
+            missing = size - len(part)
+            whole = torch.cat([part, part[-1:].expand(missing, *part.shape[1:])])
+            ready = normalise(whole, self._config.mean, self._config.std)
+            classes += self._runner.predict(ready).argmax(1)[: len(part)].tolist()
+        return {"classes": classes}
 
     def memory(self, command: Mapping[str, Any]) -> dict[str, Any]:
         """Largest ones so far."""
@@ -78,6 +104,7 @@ def main() -> int:
         "warm_up": process.warm_up,
         "turn": process.turn,
         "memory": process.memory,
+        "classify": process.classify,
     }
     for line in sys.stdin:
         command = json.loads(line)
