@@ -1,6 +1,7 @@
 """The command line: help, exit codes, what is printed."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from service.auth import is_well_formed
+from service.blobs import open_blobs
 from service.cli.connect import DATA_DIR
 from service.cli.main import app, main
 from tests.cli.answering import Answering, serving
@@ -67,6 +69,7 @@ def commands() -> list[str]:
         "webhooks list", "webhooks delete", "webhooks test", "webhooks rotate", "webhooks enable",
         "webhooks deliveries", "webhooks redeliver", "datasets push",
         "datasets list", "datasets show", "report", "compare", "recommend",
+        "limits show", "limits set", "usage", "db gc",
     ]  # fmt: skip
 
 
@@ -180,3 +183,22 @@ def test_a_machine_without_a_worker_is_not_healthy(capsys: pytest.CaptureFixture
 
 def test_the_default_folder_is_beside_the_caller() -> None:
     assert not DATA_DIR.is_absolute()
+
+
+def test_blobs_that_nothing_names_are_counted_and_then_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MODELPRESS_DATA_DIR", str(tmp_path))
+    assert run("db", "upgrade") == 0
+    blobs = open_blobs(f"file://{tmp_path}/blobs", tmp_path / "staging")
+    sha256 = blobs.put_bytes(b"12345").sha256
+    os.utime(tmp_path / "blobs" / sha256[:2] / sha256[2:4] / sha256, (0, 0))
+    blobs.put_bytes(b"young")
+    capsys.readouterr()
+    assert run("db", "gc", "--dry-run") == 0
+    assert capsys.readouterr().out == "1 blobs of 5 B would be deleted.\n"
+    assert blobs.exists(sha256)
+    assert run("db", "gc") == 0
+    assert capsys.readouterr().out == "1 blobs of 5 B deleted.\n"
+    assert [blob.bytes for blob in blobs.list()] == [5]
+    assert not blobs.exists(sha256)

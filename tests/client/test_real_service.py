@@ -11,7 +11,15 @@ from safetensors import SafetensorError, safe_open
 
 from service.app import create_app
 from service.auth import generate_key
-from service.client import Client, Conflict, Invalid, JobCancelled, NotFound, Unauthorized
+from service.client import (
+    Client,
+    Conflict,
+    Invalid,
+    JobCancelled,
+    NotFound,
+    RateLimited,
+    Unauthorized,
+)
 from service.client.upload import Files
 from service.config import Settings
 from service.contract.train import TrainSpec
@@ -178,6 +186,17 @@ def test_keys_are_made_and_revoked(client: Client) -> None:
         with pytest.raises(Unauthorized):
             other.queue()
     assert made.id not in [key.id for key in client.keys.list()]
+
+
+def test_limits_are_set_and_a_full_queue_is_refused_at_once(client: Client) -> None:
+    project = client.usage().project
+    assert client.limits.set(project, queued_jobs=0).effective.queued_jobs == 0
+    try:
+        assert client.limits.get(project).own.queued_jobs == 0
+        with pytest.raises(RateLimited, match="0 allowed"):
+            client.submit({"kind": "train", "model": {"architecture": "mlp"}, "dataset": "digits"})
+    finally:
+        client.limits.set(project)
 
 
 def test_the_service_tells_how_it_is(client: Client) -> None:
