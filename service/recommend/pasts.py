@@ -1,7 +1,7 @@
 """What finished jobs of a project made of a model, or of one of its architecture."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from service.contract.prune_result import PruneResult, SensitivityCurve
 from service.contract.quantize_result import QuantizeResult
@@ -123,9 +123,15 @@ def _size_ratio(result: PruneResult | QuantizeResult) -> float:
     return compared.compressed.stored_bytes / compared.baseline.facts.size_bytes
 
 
+AWARE_INT8: Final = "aware_int8"
+"""What `quantize` with `finetune` is called."""
+
+
 def method_of(spec: JobSpec) -> str:
     """What a job does, in a word; of a distillation with the architecture of its student."""
     match spec.kind:
+        case "quantize" if spec.finetune is not None:
+            return AWARE_INT8
         case "prune" | "quantize":
             return spec.method.name
         case "distill":

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from service.contract.recommendations import Expected, ExpectedRange, RecommendationEvidence
 from service.recommend.candidate import Candidate, between, rule
+from service.recommend.pasts import AWARE_INT8
 from service.recommend.seen import measured, pasts_of
 from service.recommend.subject import Subject
 from service.reports import show
@@ -33,6 +34,7 @@ def quantizing(subject: Subject) -> Iterator[Candidate]:
         return
     for method in _methods(subject):
         yield _candidate(method, subject)
+    yield from _aware(subject)
 
 
 def _methods(subject: Subject) -> Iterator[str]:
@@ -66,6 +68,35 @@ def _candidate(method: str, subject: Subject) -> Candidate:
         evidence=tuple(evidence),
         caveats=tuple(_caveats(method, subject)),
     )
+
+
+def _aware(subject: Subject) -> Iterator[Candidate]:
+    """Training with the rounding, where a job has shown that int8 without it loses too much."""
+    drop = subject.targets.get("max_accuracy_drop_points")
+    if drop is None or subject.is_graph:
+        return
+    lost = [one for one in pasts_of("static_int8", subject) if one.accuracy_change_points < -drop]
+    if not lost:
+        return
+    spec = quantize_spec("static_int8", subject.model.model, subject.request.dataset, drop)
+    yield Candidate(
+        method=AWARE_INT8,
+        title="int8 after training with its rounding",
+        reason="int8 alone lost more than the target allows; weights can learn to stand it.",
+        specs=(spec | {"finetune": {}},),
+        effort=1,
+        expected=measured(AWARE_INT8, subject, Expected(size_ratio=_expected_size(subject))),
+        promised=frozenset(["max_accuracy_drop_points"]),
+        runtime="onnxruntime",
+        evidence=(*(past.evidence for past in lost), *int8_evidence(subject)),
+        caveats=tuple(_caveats("static_int8", subject)),
+    )
+
+
+def _expected_size(subject: Subject) -> ExpectedRange | None:
+    if not weighs_enough(subject.model.parameters):
+        return None
+    return between(*_SIZES["static_int8"], _size_rule("static_int8"))
 
 
 def _effort(method: str, subject: Subject) -> int:

@@ -36,6 +36,7 @@ def quantize_body(result: QuantizeResult, labels: Sequence[str] | None) -> Body:
         tables=(
             before_after_table(found, (original, made)),
             *(targets_table(result.targets),)[: len(result.targets)],
+            *_finetuning(result),
             _layers(result),
             class_changes_table(found, labels),
         ),
@@ -93,6 +94,31 @@ def _notes(result: QuantizeResult, made: str) -> tuple[str, ...]:
         "Parameters of the quantised graph are all numbers that it stores, scales among them.",
         accuracy_note(made, result.test),
         ARTIFACT_NOTE,
+    )
+
+
+def _finetuning(result: QuantizeResult) -> tuple[Table, ...]:
+    """Validation accuracy along the way, where the network was trained with the rounding."""
+    tuning = result.finetuning
+    if tuning is None:
+        return ()
+    steps = (
+        ("original", result.original_validation.accuracy, result.original_test.accuracy),
+        ("int8, not trained", tuning.before.accuracy, tuning.test_before.accuracy),
+        ("int8, trained with the rounding", tuning.after.accuracy, None),
+        ("as saved", result.validation.accuracy, result.test.accuracy),
+    )
+    return (
+        table(
+            ident="finetuning",
+            title=f"Training with int8's rounding, {len(tuning.history)} epochs",
+            columns=(
+                Column(key="step", title="Network"),
+                Column(key="validation", title="Validation accuracy", format="percent"),
+                Column(key="test", title="Test accuracy", format="percent"),
+            ),
+            rows=({"step": name, "validation": v, "test": t} for name, v, t in steps),
+        ),
     )
 
 

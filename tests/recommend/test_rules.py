@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from service.contract.quantize_result import QuantizeResult
 from service.contract.recommendations import job_of, with_jobs
 from service.contract.specs import SPECS
 from service.errors import Invalid
@@ -17,10 +18,12 @@ from tests.recommend.samples import (
     WITHOUT_VNNI,
     by_method,
     outlook,
+    past,
     subject,
     timing,
     workers,
 )
+from tests.reports.test_graph_reports import quantize
 
 TARGETS: list[dict[str, float]] = [
     {"macs": 0.4},
@@ -264,3 +267,21 @@ def test_what_no_worker_does_is_not_recommended() -> None:
     kinds = {spec.kind for one in recommendations_for(subject(can=can)) for spec in one.specs}
     assert "quantize" not in kinds
     assert kinds == {"prune", "distill", "benchmark"}
+
+
+@pytest.mark.parametrize(("lost", "is_offered"), [(0.2, False), (0.8, True)])
+def test_training_with_the_rounding_is_offered_where_int8_lost_too_much(
+    lost: float, is_offered: bool
+) -> None:
+    spec, result = quantize()
+    assert isinstance(result, QuantizeResult)
+    result = result.model_copy(update={"accuracy_change_points": -lost})
+    ours = subject(
+        targets={"max_accuracy_drop_points": 0.5}, pasts=(past((spec, result), "quantize"),)
+    )
+    found = by_method(ours).get("aware_int8")
+    assert (found is not None) == is_offered
+    if found is not None:
+        (offered,) = found.specs
+        assert offered.model_dump()["method"]["tool"] == "torchao"
+        assert offered.model_dump()["finetune"]["teacher"] == "original"

@@ -10,7 +10,12 @@ from service.contract.export import (
     SkippedExport,
 )
 from service.contract.quantize import QuantizeSpec
-from service.contract.quantize_result import QuantizedLatency, QuantizedLayer, QuantizeResult
+from service.contract.quantize_result import (
+    AwareTraining,
+    QuantizedLatency,
+    QuantizedLayer,
+    QuantizeResult,
+)
 from service.contract.reports import Report
 from service.contract.specs import JobResult, JobSpec
 from service.reports.html import to_html
@@ -104,6 +109,22 @@ def quantize() -> tuple[JobSpec, JobResult]:
     return spec, result
 
 
+def finetuned() -> tuple[JobSpec, JobResult]:
+    """The same, after two epochs with the rounding."""
+    spec, result = quantize()
+    assert isinstance(result, QuantizeResult)
+    tuning = AwareTraining(
+        before=samples.evaluation(330),
+        after=samples.evaluation(351),
+        test_before=samples.evaluation(333),
+        is_kept=True,
+        history=samples.history(2, distilled=True),
+        best_epoch=2,
+        training_s=12.5,
+    )
+    return spec, result.model_copy(update={"finetuning": tuning})
+
+
 MADE = {"export": export(), "quantize": quantize()}
 
 
@@ -135,6 +156,7 @@ def test_a_quantisation_says_what_its_speed_is_against() -> None:
     assert "2.50× the speed of the same graph in float32 (batch 1)" in report.headline
     layers = next(table for table in report.tables if table.id == "layers")
     assert [row["kept"] for row in layers.rows] == ["float32", "static_int8"]
+    assert all(table.id != "finetuning" for table in report.tables)
     figures = key_figures(MADE["quantize"][1])
     assert (figures["speedup"], figures["size_ratio"]) == (2.5, 0.26)
 
@@ -143,3 +165,12 @@ def test_an_export_draws_the_share_of_the_tolerance_that_was_used() -> None:
     (chart,) = samples.report(MADE["export"]).charts
     (row,) = chart.spec["concat"][0]["data"]["values"]
     assert row["value"] == pytest.approx(0.0124)
+
+
+def test_training_with_the_rounding_is_told_step_by_step() -> None:
+    report = samples.report(finetuned())
+    (table,) = (table for table in report.tables if table.id == "finetuning")
+    assert "2 epochs" in table.title
+    validation = [row["validation"] for row in table.rows]
+    assert validation == [352 / 360, 330 / 360, 351 / 360, 351 / 360]
+    assert [row["test"] for row in table.rows] == [352 / 360, 333 / 360, None, 351 / 360]
