@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.addresses import Network, parse_networks
 from service.sources import parse_sources
-from service.webhooks.addresses import Network, parse_networks
 
 Seconds = Annotated[float, Field(gt=0)]
 Days = Annotated[float | None, Field(gt=0)]

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import httpcore2
 
+from service.addresses import Address, Network
 from service.store.deliveries import Answer
-from service.webhooks.addresses import Address, Network
 from service.webhooks.target import (
     NotAllowed,
     NotFound,

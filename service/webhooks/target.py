@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
-from service.webhooks.addresses import Address, Network, is_global, may_reach
+from service.addresses import Address, Network, is_global, may_reach
 
 _URL: Final = re.compile(
     r"(?P<scheme>https?)://"

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 from standardwebhooks import Webhook
 
+from service.addresses import parse_networks
 from service.contract.webhooks import WebhookMessage
 from service.contract.wire import JobRead
 from service.store.deliveries import Answer
 from service.store.jobs import JobStore
 from service.store.values import JobProgress, Succeeded
-from service.webhooks.addresses import parse_networks
 from service.webhooks.courier import Courier
 from service.webhooks.sending import Sender
 from tests.api.conftest import Service

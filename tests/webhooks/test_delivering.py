@@ -16,12 +16,12 @@ from cryptography.x509.oid import NameOID
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
+from service.addresses import parse_networks
 from service.contract.webhooks import ALL_EVENTS
 from service.store.deliveries import DeliveryStore
 from service.store.session import Database
 from service.store.tables import DeliveryRow
 from service.store.webhooks import WebhookStore
-from service.webhooks.addresses import parse_networks
 from service.webhooks.courier import Courier
 from service.webhooks.sending import Sender
 from service.webhooks.signing import new_secret, signed_headers

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from service.webhooks.addresses import Address, is_global, may_reach, parse_networks
+from service.addresses import Address, is_global, may_reach, parse_networks
 from service.webhooks.sending import Sender
 from service.webhooks.target import NotAllowed, read_url, system_resolve
 from tests.webhooks import hostile

@@ -1,4 +1,4 @@
-"""Which addresses a message may go to.
+"""Which addresses a message to a webhook may go to.
 
 Global ones by IANA's registries of special-purpose addresses, and those inside the networks that
 the operator opened. An IPv6 address that stands for an IPv4 one is judged as that.
