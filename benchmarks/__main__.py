@@ -14,8 +14,8 @@ from benchmarks.figures import Options
 from worker.tuning import is_tuned, tune
 
 _HELPERS = {
-    "__main__", "direct", "figures", "hinton", "lessons", "option_chart", "real_data",
-    "reference_loop", "stack", "trials", "twins",
+    "__main__", "direct", "figures", "hinton", "killed", "lessons", "listeners", "option_chart",
+    "real_data", "reference_loop", "stack", "trials", "twins",
 }  # fmt: skip
 
 

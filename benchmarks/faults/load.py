@@ -54,8 +54,8 @@ def offer(http: httpx2.Client, spec: Mapping[str, Any], key: str) -> str | None:
             and answer.json().get("code") == "unusable_reference"
         ):
             return None
-        in_flight = answer is not None and answer.status_code == 409
-        if answer is not None and answer.status_code < 500 and not in_flight:
+        later = answer is not None and answer.status_code in (409, 429)
+        if answer is not None and answer.status_code < 500 and not later:
             raise AssertionError(f"{answer.status_code} for a good job: {answer.text}")
         time.sleep(_RETRY_S)
 

@@ -11,21 +11,23 @@ from worker.engine.models.config import ModelConfig
 MakeData = Callable[..., Data]
 
 
-@pytest.fixture
-def make_data() -> MakeData:
-    """Images whose class is the brightest channel: learnable, uint8 [N, 3, 8, 8]."""
+def bright(train: int = 60, channels: int = 3) -> Data:
+    """Images whose class is the brightest channel: learnable, uint8 [N, channels, 8, 8]."""
 
-    def split(count: int, seed: int, channels: int) -> Split:
+    def split(count: int, seed: int) -> Split:
         draw = torch.Generator().manual_seed(seed)
         y = torch.arange(count) % channels
         noise = torch.randint(0, 128, (count, channels, 8, 8), generator=draw)
         noise[torch.arange(count), y] += 100
         return Split(noise.to(torch.uint8), y)
 
-    def make(train: int = 60, channels: int = 3) -> Data:
-        return Data.of(split(train, 1, channels), split(30, 2, channels), split(30, 3, channels))
+    return Data.of(split(train, 1), split(30, 2), split(30, 3))
 
-    return make
+
+@pytest.fixture
+def make_data() -> MakeData:
+    """Makes such data of any number of examples and channels."""
+    return bright
 
 
 @pytest.fixture
