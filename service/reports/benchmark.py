@@ -230,9 +230,7 @@ def _latencies(result: BenchmarkResult, names: list[str]) -> Table:
                 row["speedup"] = _speedup(model, setting) if index else None
                 rows.append(row)
     counted = any(one.energy_source for model in result.models for one in model.latencies)
-    energy = Column(
-        key="energy_mj_per_input", title="Energy", unit="mJ/input", format="number"
-    )
+    energy = Column(key="energy_mj_per_input", title="Energy", unit="mJ/input", format="number")
     quantiles = ("p50", "p90", "p95", "p99", "mean")
     return table(
         ident="latency",
