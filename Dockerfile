@@ -10,27 +10,35 @@ COPY worker worker
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 
 
-# Libraries only, from an empty project of the same needs: their layer, gigabytes for the worker,
-# is made, pushed and pulled anew when pyproject.toml or constraints.txt changes, not with the code.
+# Libraries only: their layer, gigabytes for the worker, is made, pushed and pulled anew when a lock
+# changes, not with the code. Every file must have a SHA-256 that the lock names (`make lock`).
 FROM python:3.11-slim AS empty
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/modelpress
 ENV PATH=/opt/modelpress/bin:$PATH
 WORKDIR /src
-COPY pyproject.toml constraints.txt ./
-RUN touch README.md LICENSE modelpress.py
 
 FROM empty AS api-libraries
+COPY requirements-api.lock ./
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --constraint constraints.txt '.[api]' \
-    && pip uninstall --yes modelpress
+    pip install --require-hashes --no-deps --requirement requirements-api.lock \
+    && pip check
 
 FROM empty AS worker-libraries
+COPY requirements-worker.lock constraints.txt ./
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip install --require-hashes --no-deps --requirement requirements-worker.lock
+# The torch family is pinned and not locked: its wheels differ with the platform.
 # For a worker without a GPU, 4 GB smaller: https://download.pytorch.org/whl/cpu
 ARG PIP_EXTRA_INDEX_URL=
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --constraint constraints.txt '.[worker]' \
-    && pip uninstall --yes modelpress
+    pip install --constraint constraints.txt torch torchvision \
+    && pip check
+
+# Writes down what an image holds, and stays outside of it.
+FROM python:3.11-slim AS inventory
+RUN python -m venv /opt/inventory \
+    && /opt/inventory/bin/pip install --no-cache-dir cyclonedx-bom==7.5.0
 
 
 FROM python:3.11-slim AS runtime
@@ -48,6 +56,10 @@ FROM runtime AS api
 COPY --from=api-libraries /opt/modelpress /opt/modelpress
 RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
     pip install --no-cache-dir --no-deps --no-index /wheels/*.whl
+# SBOM: CycloneDX
+RUN --mount=type=bind,from=inventory,source=/opt/inventory,target=/opt/inventory \
+    /opt/inventory/bin/cyclonedx-py environment --output-reproducible \
+    --output-file /opt/modelpress/sbom.cdx.json /opt/modelpress/bin/python
 USER 10001
 EXPOSE 8000
 # Alive, not ready: a database that is away is no reason to restart the API.
@@ -60,6 +72,10 @@ FROM runtime AS worker
 COPY --from=worker-libraries /opt/modelpress /opt/modelpress
 RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
     pip install --no-cache-dir --no-deps --no-index /wheels/*.whl
+# SBOM: CycloneDX
+RUN --mount=type=bind,from=inventory,source=/opt/inventory,target=/opt/inventory \
+    /opt/inventory/bin/cyclonedx-py environment --output-reproducible \
+    --output-file /opt/modelpress/sbom.cdx.json /opt/modelpress/bin/python
 # What the NVIDIA runtime mounts from the host: CUDA and nvidia-smi, no graphics.
 ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility
 USER 10001

@@ -14,7 +14,7 @@ BUDGET  ?= quick
 export OMP_WAIT_POLICY ?= passive
 export GOMP_SPINCOUNT ?= 1000
 
-.PHONY: help demo test test-long check format bench clean
+.PHONY: help demo test test-long check format bench lock licences clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -42,6 +42,7 @@ test-long: $(VENV)/.installed-dev  ## Run the long campaigns too
 check: $(VENV)/.installed-dev  ## Format, lint, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml service worker tools modelpress.py
 	$(BIN)/python -m tests.architecture.unsafe_loads
 	$(BIN)/mypy
 	$(BIN)/lint-imports
@@ -52,6 +53,13 @@ format: $(VENV)/.installed-dev  ## Format in place
 
 bench: $(VENV)/.installed-dev  ## List the benchmarks, or run one: make bench BENCH=job_overhead
 	@$(BIN)/python -m benchmarks $(if $(BENCH),$(BENCH) --seed $(SEED) --minutes $(MINUTES) --budget $(BUDGET))
+
+lock: $(VENV)/.installed-dev  ## Lock what is shipped, with hashes, after a change of constraints.txt
+	$(BIN)/pip install --quiet uv==0.13.9
+	$(BIN)/python -m tools.lock
+
+licences: $(VENV)/.installed-dev  ## List the licences of all that constraints.txt pins
+	$(BIN)/python -m tools.licences
 
 clean:  ## Remove what was installed and cached
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info

@@ -1,7 +1,7 @@
 """What a pickle would call, read off its instructions without running one of them."""
 
 import io
-import pickletools
+import pickletools  # nosec B403  # it names opcodes and runs none
 from collections.abc import Iterator
 from typing import Final
 
