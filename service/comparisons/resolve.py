@@ -6,10 +6,8 @@ from typing import Final, TypeVar
 
 from sqlalchemy.orm import Session
 
-from service.contract.benchmark import BenchmarkResult
 from service.contract.comparisons import ComparisonCreate
 from service.contract.lifecycle import TERMINAL
-from service.contract.specs import RESULTS
 from service.contract.wire import ProblemItem
 from service.errors import Clash, Invalid, Missing, ServiceError
 from service.store.errors import NotFound
@@ -51,10 +49,10 @@ def resolve(session: Session, project: str, asked: ComparisonCreate) -> Resolved
             named[row.id] = pointer
             continue
         benchmarks.append(reference)
-        for one in measured.models:
-            found = finder.still_there(one.facts.model)
+        for model in measured:
+            found = finder.still_there(model)
             if found is None:
-                deleted.append(one.facts.model)
+                deleted.append(model)
             else:
                 models.setdefault(found.id, found)
     if not 2 <= len(models) <= MOST_MODELS:
@@ -89,17 +87,17 @@ class Finder:
             raise _at(Invalid, pointer, f"{row.id} was rejected", "unusable_reference")
         return row
 
-    def benchmark(self, reference: str, pointer: str) -> BenchmarkResult | None:
-        """What a benchmark measured; None if the reference is of something else."""
+    def benchmark(self, reference: str, pointer: str) -> tuple[str, ...] | None:
+        """The models that a benchmark measured; None if the reference is of something else."""
         if not reference.startswith("job_"):
             return None
         job = _there(pointer, lambda: self._jobs.get(reference, self._project))
         if job.kind != "benchmark":
             return None
-        result = RESULTS.validate_python(self._succeeded(reference, pointer).result)
-        if result.kind != "benchmark":
+        result = self._succeeded(reference, pointer).result or {}
+        if result.get("kind") != "benchmark":
             raise _at(Invalid, pointer, f"{reference} was a dry run", "unusable_reference")
-        return result
+        return tuple(model["facts"]["model"] for model in result["models"])
 
     def baseline(self, asked: ComparisonCreate) -> str | None:
         """The model asked for as baseline. A benchmark at the head of the models has its own."""

@@ -1,31 +1,18 @@
-"""Figures of a comparison: accuracy against each cost, change by class, sizes."""
+"""Figures of a comparison: accuracy against each cost, change by class, calibration, sizes."""
 
 from collections.abc import Sequence
-from textwrap import shorten
 from typing import Any, Final
 
-from service.contract.comparisons import (
-    Axis,
-    ComparisonModel,
-    ComparisonValues,
-    ParetoFront,
-)
+from service.contract.comparisons import ComparisonModel, ComparisonValues
 from service.contract.reports import Chart
 from service.reports import show, vega
-from service.reports.body import accuracy_interval, class_names
-from service.reports.comparison_targets import device_title
+from service.reports.before_after_charts import calibration_chart
+from service.reports.body import class_names
+from service.reports.pareto import pareto_chart
 
-_COSTS: Final[dict[Axis, tuple[str, str]]] = {
-    "latency_ms": ("Median latency (ms)", "~g"),
-    "size_bytes": ("Size on disk (bytes)", ".2~s"),
-    "macs": ("MACs per input", ".2~s"),
-    "parameters": ("Parameters", ".2~s"),
-}
-_ON, _OFF = "on the front", "beaten by another"
 _MODEL_FILE, _SPARSE_FILE = "model file", "sparse file"
-_MOST_LABELS: Final = 12  # more would overlap: then those on the front have them
-_LONGEST_TITLE: Final = 44  # characters above a panel on a phone
 _MOST_PANELS: Final = 6
+_MOST_CURVES: Final = 6  # as many as the palette has colours
 _MOST_CLASSES: Final = 20
 
 
@@ -33,7 +20,7 @@ def comparison_charts(values: ComparisonValues) -> tuple[Chart, ...]:
     """The figures that there are values for."""
     charts = []
     if values.fronts:
-        charts.append(_pareto(values))
+        charts.append(pareto_chart(values))
     changed = [
         one
         for one in values.models
@@ -41,126 +28,22 @@ def comparison_charts(values: ComparisonValues) -> tuple[Chart, ...]:
     ]
     if changed:
         charts.append(_classes(values, changed[:_MOST_PANELS], len(changed)))
+    charts += _calibration(values.models)
     sized = [one for one in values.models if one.size_bytes is not None]
     if sized:
         charts.append(_sizes(sized))
     return tuple(charts)
 
 
-def _number(model: ComparisonModel) -> str:
-    """What a point is labelled with: names of thirty models do not fit beside their points."""
-    return model.name.partition(" ")[0]
-
-
-def _pareto(values: ComparisonValues) -> Chart:
-    models = {one.model: one for one in values.models}
-    told = []
-    for front in values.fronts:
-        names = ", ".join(models[model].name for model in front.on_front)
-        told.append(f"{_title(values, front)}: {names}")
-    numbers = ", ".join(one.name for one in values.models)
-    return Chart(
-        id="pareto",
-        title="Accuracy against what it costs",
-        description="Up and to the left is better. The line joins the models that no other beats; "
-        f"grey bars are 95 % intervals of the accuracy. On the front: {'; '.join(told)}. "
-        f"Numbers are those of the models: {numbers}.",
-        spec=vega.chart([_panel(values, front) for front in values.fronts]),
-    )
-
-
-def _title(values: ComparisonValues, front: ParetoFront) -> str:
-    words = {"latency_ms": "latency", "size_bytes": "size", "macs": "MACs"}
-    word = words.get(front.axis, front.axis)
-    if front.axis != "latency_ms":
-        return word
-    where = f" on {front.device}" if len(values.devices) > 1 else ""
-    return f"{word}{where}, batch {front.batch_size}"
-
-
-def _heading(values: ComparisonValues, front: ParetoFront) -> vega.Spec:
-    """With the name of the device where there are several."""
-    named = [device_title(one) for one in values.devices if one.key == front.device]
-    heading: vega.Spec = {"text": f"Accuracy and {_title(values, front)}"}
-    if named and len(values.devices) > 1:
-        heading["subtitle"] = shorten(named[0], _LONGEST_TITLE, placeholder=" …")
-    return heading
-
-
-def _panel(values: ComparisonValues, front: ParetoFront) -> vega.Spec:
-    models = {one.model: one for one in values.models}
-    rows, crowded = [], len(front.points) > _MOST_LABELS
-    for point in front.points:
-        test = models[point.model].test
-        assert test is not None, "a point has an accuracy"
-        interval, shown = accuracy_interval(test), point.is_on_front or not crowded
-        rows.append(
-            {
-                "model": models[point.model].name,
-                "number": _number(models[point.model]) if shown else "",
-                "cost": vega.rounded(point.cost),
-                "accuracy": vega.rounded(point.accuracy),
-                "low": vega.rounded(interval.low if shown else point.accuracy),
-                "high": vega.rounded(interval.high if shown else point.accuracy),
-                "standing": _ON if point.is_on_front else _OFF,
-            }
-        )
-    cost, form = _COSTS[front.axis]
-    x = {
-        "field": "cost",
-        "type": "quantitative",
-        "title": cost,
-        "axis": {"format": form, "grid": False},
-        "scale": {"zero": True, "nice": True},
-    }
-    y = {"type": "quantitative", "title": "Test accuracy", "axis": {"format": ".1~%"}}
-    y["scale"] = {"zero": False}
-    names = [_ON, _OFF]
-    colour = {"field": "standing", "type": "nominal", "scale": vega.colours(names)}
-    colour["legend"] = {"title": None}
-    shape = {**colour, "scale": vega.shapes(names)}
-    line = {"type": "line", "interpolate": "step-after", "color": vega.PALETTE[0]}
-    return {
-        "title": _heading(values, front),
-        "data": {"values": rows},
-        "layer": [
-            {
-                "mark": {"type": "rule", "strokeWidth": 1.5, "color": vega.NEUTRAL, "opacity": 0.6},
-                "encoding": {"x": x, "y": {"field": "low", **y}, "y2": {"field": "high"}},
-            },
-            {
-                "transform": [{"filter": {"field": "standing", "equal": _ON}}],
-                "mark": {**line, "opacity": 0.7},
-                "encoding": {"x": x, "y": {"field": "accuracy", **y}},
-            },
-            {
-                "mark": {"type": "point", "filled": True, "size": 90, "opacity": 1},
-                "encoding": {
-                    "x": x,
-                    "y": {"field": "accuracy", **y},
-                    "color": colour,
-                    "shape": shape,
-                },
-            },
-            {
-                "mark": {
-                    "type": "text",
-                    "align": "left",
-                    "baseline": "bottom",
-                    "dx": 6,
-                    "dy": -3,
-                    "fontSize": 12,
-                    "color": vega.NEUTRAL,
-                },
-                "encoding": {
-                    "x": x,
-                    "y": {"field": "accuracy", **y},
-                    "text": {"field": "number", "type": "nominal"},
-                },
-            },
-        ],
-        "height": 230,
-    }
+def _calibration(models: Sequence[ComparisonModel]) -> tuple[Chart, ...]:
+    judged = [(one.name, one.test) for one in models if one.test and one.test.reliability]
+    if not judged:
+        return ()
+    names, tests = zip(*judged[:_MOST_CURVES], strict=True)
+    (drawn,) = calibration_chart(names, tests)
+    less = f" Of {len(judged)} models the first {_MOST_CURVES} are shown."
+    told = drawn.description + less * (len(judged) > _MOST_CURVES)
+    return (drawn.model_copy(update={"description": told}),)
 
 
 def _classes(values: ComparisonValues, models: Sequence[ComparisonModel], total: int) -> Chart:
@@ -211,7 +94,7 @@ def _change_panel(model: ComparisonModel, names: Sequence[str], shown: Sequence[
                 "field": "change",
                 "type": "quantitative",
                 "title": "Change (percentage points)",
-                "axis": {"format": "~g"},
+                "axis": {"format": "+~r"},
             },
             "color": {
                 "field": "sign",
@@ -240,8 +123,8 @@ def _sizes(models: Sequence[ComparisonModel]) -> Chart:
         "x": {
             "field": "bytes",
             "type": "quantitative",
-            "title": "Size on disk (bytes)",
-            "axis": {"format": ".2~s"},
+            "title": "Size on disk",
+            "axis": vega.BYTES,
         },
         "color": {
             "field": "file",

@@ -119,7 +119,9 @@ def _chart(result: ExportResult) -> Chart:
                     unit="Share of the tolerance",
                     form="~p",
                 ),
-                vega.bars("Size on disk", sizes, formats, ["size"], unit="Bytes", form="~s"),
+                vega.bars(
+                    "Size on disk", sizes, formats, ["size"], unit="Size of the file", form="bytes"
+                ),
             ]
         ),
     )

@@ -33,8 +33,8 @@ def _sizes(result: QuantizeResult) -> Chart:
                     [(name, "size", count) for name, count in files],
                     names,
                     ["size"],
-                    unit="Bytes",
-                    form="~s",
+                    unit="Size of the file",
+                    form="bytes",
                 )
             ]
         ),

@@ -24,6 +24,8 @@ SHAPES: Final = (
 )
 NEUTRAL: Final = "#808080"
 _SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v6.json"
+BYTES: Final[Spec] = {"labelExpr": "format(datum.value, '.2~s') + 'B'"}
+"""An axis of bytes, in decimal multiples."""
 # Half a line: labels hang from the middle of their first one.
 _UP_A_LINE: Final = {
     "condition": {"test": "indexof(datum.value, '\\n') > 0", "value": -7},
@@ -142,8 +144,9 @@ def bars(
 ) -> Spec:
     """Horizontal bars; rows are (bar, series, value), several series of a bar below each other.
 
-    `coloured` bars have one series each, and may lie on either side of zero. A line break in the
-    name of a bar is one beside the axis, where there is room for some 13 letters on a phone."""
+    The format `bytes` writes sizes. `coloured` bars have one series each, and may lie on either
+    side of zero. A line break in the name of a bar is one beside the axis, where there is room for
+    some 13 letters on a phone."""
     values = [{"bar": bar, "series": of, "value": rounded(value)} for bar, of, value in rows]
     encoding: Spec = {
         "y": {
@@ -157,7 +160,7 @@ def bars(
             "field": "value",
             "type": "quantitative",
             "title": unit,
-            "axis": {"format": form},
+            "axis": BYTES if form == "bytes" else {"format": form},
             "scale": {} if coloured else {"domainMin": 0},
         },
         "color": {**_series(series), "legend": {"title": None} if len(series) > 1 else None},

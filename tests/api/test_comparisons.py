@@ -63,7 +63,12 @@ def test_two_models_are_compared_by_what_a_benchmark_measured(
         "max_accuracy_drop_points": "missed",  # 2 of 360 are 0.56 points
     }
     assert [table["id"] for table in made["tables"]][:2] == ["summary", "against"]
-    assert [chart["id"] for chart in made["charts"]] == ["pareto", "class-change", "sizes"]
+    assert [chart["id"] for chart in made["charts"]] == [
+        "pareto",
+        "class-change",
+        "calibration",
+        "sizes",
+    ]
 
 
 def test_a_benchmark_stands_for_what_it_measured_and_a_job_for_what_it_made(

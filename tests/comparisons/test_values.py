@@ -4,6 +4,8 @@ import pytest
 
 from service.contract.before_after import BeforeAfter
 from service.contract.comparisons import ComparisonCreate
+from service.evidence import finished_job
+from service.store.tables import JobRow
 from tests.comparisons.samples import (
     FACTS,
     ROWS,
@@ -11,6 +13,7 @@ from tests.comparisons.samples import (
     STUDENT,
     TEACHER,
     UPLOADED,
+    WHEN,
     benchmark,
     cell,
     compare,
@@ -42,6 +45,18 @@ def test_ratios_to_the_baseline_are_those_of_the_interface() -> None:
     assert against.class_change_points[2] == pytest.approx(-2 / 360 * 100)
     assert against.class_change_points[8] is None  # a class without examples
     assert model(values, TEACHER).against is None
+
+
+def test_samples_of_older_results_are_not_read() -> None:
+    result = benchmark(measured(TEACHER, 352, latency(4.0)), measured(STUDENT, 350, latency(0.5)))
+    kept = result.model_dump(mode="json")
+    kept["models"][1]["latencies"][0]["samples_ms"] = ["not a number"] * 3
+    found = finished_job(
+        JobRow(id=job_id("A"), kind="benchmark", name=None, finished_at=WHEN, spec={}, result=kept)
+    )
+    assert found is not None
+    assert found.result == result
+    assert kept["models"][1]["latencies"][0]["samples_ms"]  # the row is left as it is
 
 
 def test_devices_stand_apart_and_speedups_are_within_one() -> None:
