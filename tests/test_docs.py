@@ -155,6 +155,16 @@ def test_every_setting_is_listed_with_its_default_and_no_other_is() -> None:
         assert rows[f"MODELPRESS_{name.upper()}"][0] == expected, name
 
 
+def test_every_test_that_the_threat_model_names_exists() -> None:
+    text = (ROOT / "docs/security.md").read_text("utf-8")
+    files = set(re.findall(r"`(tests/[\w/]+\.py)`", text))
+    names = set(re.findall(r"`(test_\w+)`", text))
+    assert len(files) > 10
+    assert [file for file in files if not (ROOT / file).exists()] == []
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name in names if f"def {name}(" not in sources] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_relative_link_leads_somewhere(page: Path) -> None:
     text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
