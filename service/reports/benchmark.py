@@ -16,6 +16,7 @@ from service.reports.body import (
     Body,
     accuracy_note,
     distinct_names,
+    in_ms,
     kind_columns,
     model_cells,
     score_cells,
@@ -108,7 +109,7 @@ def _highlights(result: BenchmarkResult, best: int | None) -> tuple[Highlight, .
     else:
         found += [("Test accuracy", model.test.accuracy, "percent")]
     found += [
-        (f"p50 latency, ms ({setting})", latency.p50_ms if latency else None, "milliseconds"),
+        (f"p50 latency ({setting})", in_ms(latency.p50_ms) if latency else None, "milliseconds"),
         ("Size on disk", model.facts.size_bytes, "bytes"),
     ]
     return tuple(

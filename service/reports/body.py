@@ -13,6 +13,7 @@ from service.contract.reports import (
     Highlight,
     Interval,
     LineageEntry,
+    Quantity,
     Table,
 )
 from service.contract.training import DataFacts, Evaluation, ModelFacts, TrainedResult
@@ -86,6 +87,11 @@ def distinct_names(models: Sequence[ModelFacts]) -> list[str]:
         f"{name} ({facts.model[-6:]})" if names.count(name) > 1 else name
         for name, facts in zip(names, models, strict=True)
     ]
+
+
+def in_ms(value: float) -> Quantity:
+    """Milliseconds with their unit, for where no column has it."""
+    return Quantity(value=value, format="milliseconds", unit="ms")
 
 
 def accuracy_interval(test: Evaluation) -> Interval:

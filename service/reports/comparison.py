@@ -10,7 +10,7 @@ from service.contract.comparisons import (
 )
 from service.contract.reports import Cell, Format, Highlight
 from service.reports import show
-from service.reports.body import ARTIFACT_NOTE, accuracy_note
+from service.reports.body import ARTIFACT_NOTE, accuracy_note, in_ms
 from service.reports.comparison_charts import comparison_charts
 from service.reports.comparison_tables import comparison_tables
 from service.reports.comparison_targets import device_title
@@ -92,7 +92,7 @@ def _highlights(values: ComparisonValues) -> Iterator[Highlight]:
             first = front.points[0]
             name = next(one.name for one in values.models if one.model == first.model)
             where = "" if len(values.devices) == 1 else f" on {front.device}"
-            found.append((f"Fastest{where}: {name}, p50 in ms", first.cost, "milliseconds"))
+            found.append((f"Fastest{where}: {name}, p50", in_ms(first.cost), "milliseconds"))
     for label, value, form in found:
         yield Highlight(label=label, value=value, format=form)
 

@@ -75,6 +75,7 @@ def _files(result: ExportResult) -> Table:
         columns=(
             Column(key="format", title="Format"),
             Column(key="size", title="Size", format="bytes"),
+            Column(key="share", title="Of the model's bytes", format="percent"),
             Column(key="runtime", title="Run by"),
             Column(key="opset", title="Opset"),
             Column(key="max", title="Largest difference", format="scientific"),
@@ -87,6 +88,7 @@ def _files(result: ExportResult) -> Table:
             {
                 "format": one.format,
                 "size": one.size_bytes,
+                "share": one.size_bytes / max(1, result.source.size_bytes),
                 "runtime": one.runtime,
                 "opset": None if one.opset is None else str(one.opset),
                 "max": one.parity.max_abs_difference,

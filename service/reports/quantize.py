@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from service.contract.quantize_result import QuantizeResult
-from service.contract.reports import Column, Highlight, LineageEntry, Table
+from service.contract.reports import Column, Highlight, LineageEntry, Quantity, Table
 from service.reports import show
 from service.reports.before_after import (
     before_after_table,
@@ -70,7 +70,9 @@ def _headline(result: QuantizeResult, original: str, made: str) -> str:
 def _highlights(result: QuantizeResult) -> tuple[Highlight, ...]:
     return (
         Highlight(
-            label="Accuracy change (points)", value=result.accuracy_change_points, format="points"
+            label="Accuracy change",
+            value=Quantity(value=result.accuracy_change_points, format="points", unit="points"),
+            format="points",
         ),
         *speedup_highlight(result.latencies),
         Highlight(label="Size after ÷ before", value=result.size_ratio, format="percent"),

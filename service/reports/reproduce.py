@@ -27,10 +27,16 @@ def reproduce_tables(provenance: Provenance) -> tuple[Table, ...]:
 
 
 def settings(spec: JobSpec) -> list[tuple[str, str]]:
-    """The fields that differ from their defaults, by path, with whatever names a choice."""
+    """The fields that differ from their defaults, by path, and whatever names a choice."""
     whole = spec.model_dump(mode="json", exclude=_LABELS)
     changed = spec.model_dump(mode="json", exclude=_LABELS, exclude_defaults=True)
-    asked = _named(changed, whole)
+    # which method, schedule or loss it was stands here also where it is the default
+    choices = {
+        key: {"name": value["name"]}
+        for key, value in whole.items()
+        if isinstance(value, Mapping) and "name" in value
+    }
+    asked = _named({**choices, **changed}, whole)
     return [("kind", spec.kind), *((k, v) for k, v in _leaves(asked) if k != "kind")]
 
 

@@ -1,6 +1,7 @@
 """The part of a report that says how to get the same again."""
 
 from service.contract.distill import DistillSpec
+from service.contract.quantize import QuantizeSpec
 from service.reports.html import to_html
 from service.reports.markdown import to_markdown
 from service.reports.reproduce import reproduce_tables, settings
@@ -25,6 +26,16 @@ def test_only_what_differs_from_the_defaults_was_asked_for() -> None:
     assert (asked["loss[2].alpha"], asked["loss[2].alpha_end"]) == ("0.5", "None")
     assert "loss[1].alpha_end" not in asked
     assert not {"name", "training.learning_rate", "latency_batch_sizes"} & set(asked)
+
+
+def test_what_was_done_is_named_also_where_it_is_the_default() -> None:
+    spec = QuantizeSpec.model_validate({"model": samples.TEACHER, "dataset": "digits"})
+    assert settings(spec) == [
+        ("kind", "quantize"),
+        ("model", samples.TEACHER),
+        ("dataset", "digits"),
+        ("method.name", "static_int8"),
+    ]
 
 
 def test_the_conditions_name_data_device_threads_and_versions() -> None:
