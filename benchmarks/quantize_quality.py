@@ -76,7 +76,7 @@ def _torchao(
     module, config = real_data.resnet20(), real_data.resnet20_config()
     quantizer = torchao_tool(module, content, batches)
     aware = quant_aware(
-        module, quantizer.example, lambda name: True, quantizer.ranges, freeze_after=0.5
+        module, quantizer.example, quantizer.takes(()), quantizer.ranges, freeze_after=0.5
     )
     many, few, epochs = (45_000, 5_000, 2) if options.budget == "full" else (1_024, 512, 1)
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(options.seed))
@@ -94,7 +94,7 @@ def _torchao(
         precision="fp32",
         on_epoch_start=aware.start_epoch,
     )
-    tuned = torchao_tool(aware.trained(), content, batches, aware.ranges())
+    tuned = quantizer.of_trained(aware.trained(), aware.ranges())
     return stripped(quantizer.all_but(())), stripped(tuned.all_but(()))
 
 

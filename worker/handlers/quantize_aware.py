@@ -1,7 +1,7 @@
 """The fine-tuning of a `quantize` job: with int8's rounding, and the original as teacher."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,8 @@ from worker.engine.models.folder import LoadedModel
 from worker.engine.models.graph import Graph
 from worker.engine.prune.pruner import Pruned
 from worker.engine.prune.repair import Mentor, finetune
-from worker.engine.quantize.calibration import Array
 from worker.engine.quantize.layers import Layer
-from worker.engine.quantize.torchao import quant_aware, torchao_tool
+from worker.engine.quantize.torchao import quant_aware
 from worker.engine.train.loop import FitOutcome
 from worker.handlers.common import Job
 from worker.handlers.fits import Fits
@@ -27,17 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AwareRun:
-    """Trains what `quantizer` calibrated, and makes one of the trained weights and ranges.
-
-    `content` is the original's graph, `batches` are those of the calibration.
-    """
+    """Trains what a quantizer calibrated, and makes one of the trained weights and ranges."""
 
     job: Job
     spec: AwareFinetuneSpec
     data: Data
     original: LoadedModel
-    content: bytes
-    batches: Sequence[Array]
     warn: Callable[[str], None]
 
     def improve(
@@ -67,11 +61,10 @@ class AwareRun:
     def _tuned(
         self, quantizer: "TorchaoQuantizer", ignored: tuple[Layer, ...]
     ) -> tuple["TorchaoQuantizer", FitOutcome]:
-        left = {layer.name for layer in ignored}
         aware = quant_aware(
             self.original.module,
             quantizer.example,
-            lambda name: name not in left,
+            quantizer.takes(ignored),
             quantizer.ranges,
             freeze_after=self.spec.freeze_after,
         )
@@ -92,9 +85,7 @@ class AwareRun:
         )
         for warning in outcome.warnings:
             self.warn(warning)
-        # What was calibrated and not trained on has its range still.
-        ranges = {**quantizer.ranges, **aware.ranges()}
-        return torchao_tool(aware.trained(), self.content, self.batches, ranges), outcome
+        return quantizer.of_trained(aware.trained(), aware.ranges()), outcome
 
     def _mentor(self) -> Mentor | None:
         if self.spec.teacher == "none":

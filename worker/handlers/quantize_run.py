@@ -109,22 +109,17 @@ class QuantizeRun:
             names = {layer.name for layer in layers}
             layers = tuple(layer for layer in tool.layers if layer.name in names)
             ignored = tuple(layer for layer in tool.layers if layer.name not in names)
-            quantizer = self._finetuned(tool, batches, ignored)
+            quantizer = self._finetuned(tool, ignored)
             made = self._made(quantizer.all_but(ignored), layers)
             misses = not self._keeps(made.content)
             if misses or self.spec.sensitivity:
                 self.sensitivities = self._measured(quantizer, layers)
             return self._repaired(quantizer, ignored, layers) if misses else made
 
-    def _finetuned(
-        self, tool: "Tool", batches: Sequence[Array], ignored: tuple[Layer, ...]
-    ) -> "Tool":
+    def _finetuned(self, tool: "Tool", ignored: tuple[Layer, ...]) -> "Tool":
         if self.spec.finetune is None or isinstance(tool, StaticQuantizer):
             return tool
-        run = AwareRun(
-            self.job, self.spec.finetune, self.data, self.original, self.content, batches,
-            self._warn,
-        )  # fmt: skip
+        run = AwareRun(self.job, self.spec.finetune, self.data, self.original, self._warn)
         better, self.finetuning = run.improve(tool, ignored)
         return better
 

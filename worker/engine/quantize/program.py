@@ -29,8 +29,7 @@ class TorchaoQuantizer:
     """A module exported once and observed once, quantised as often as asked.
 
     `batches` are inputs [B, …] as the module takes them, `content` its graph in float, whose names
-    of layers are its own. With `ranges` no activation is observed again. Use as a context.
-    Raises `NotQuantizable`.
+    of layers are its own. Use as a context. Raises `NotQuantizable`.
     """
 
     layers: tuple[Layer, ...]
@@ -42,21 +41,18 @@ class TorchaoQuantizer:
         module: nn.Module,
         content: bytes,
         batches: Sequence[Array],
-        ranges: Ranges | None = None,
     ) -> None:
         import onnx  # heavy
 
         self.example = torch.from_numpy(batches[0][:1]).repeat_interleave(EXAMPLE_BATCH, 0)
         with quiet("exported"):
             self._program = exported(module, self.example)
-        names = {layer_name(node) for node in self._program.graph.nodes}
-        graph = layers_of(onnx.ModelProto.FromString(content))
-        self.layers = tuple(layer for layer in graph if layer.name in names)
+        self._layers = _by_module_name(self._program, onnx.ModelProto.FromString(content))
+        self.layers = tuple(self._layers.values())
         self._limit = WEIGHT_LIMITS[has_int8_products()]
-        self.ranges = {}
         self._graphs: dict[frozenset[str], bytes] = {}  # exporting one takes seconds
         with quiet("calibrated"):
-            self.ranges = ranges or self._observed(batches)
+            self.ranges = self._observed(batches)
 
     def __enter__(self) -> "TorchaoQuantizer":
         return self
@@ -64,12 +60,24 @@ class TorchaoQuantizer:
     def __exit__(self, *_: object) -> None:
         """There is nothing to give back."""
 
+    def of_trained(self, module: nn.Module, ranges: Ranges) -> "TorchaoQuantizer":
+        """The same of a module with other weights, with `ranges` where they say something."""
+        other = copy.copy(self)
+        with quiet("exported"):
+            other._program = exported(module, self.example)
+        other.ranges, other._graphs = {**self.ranges, **ranges}, {}
+        return other
+
+    def takes(self, kept: Sequence[Layer]) -> Callable[[str], bool]:
+        """Whether a layer, by its name in the module, is in int8 where those in `kept` are not."""
+        return lambda name: name in self._layers and self._layers[name] not in kept
+
     def all_but(self, kept: Sequence[Layer]) -> bytes:
         """The graph in int8, except for the layers in `kept`."""
         names = frozenset(layer.name for layer in kept)
         if names not in self._graphs:
             with quiet("quantised"):
-                made = self._converted(lambda name: name not in names)
+                made = self._converted(self.takes(kept))
                 self._graphs[names] = in_integers(as_onnx(made, self.example))
         return self._graphs[names]
 
@@ -80,7 +88,9 @@ class TorchaoQuantizer:
     def only(self, layer: Layer) -> nn.Module:
         """The module in float, except for one layer, which rounds as int8 does."""
         with quiet("quantised"):
-            return Answers(self._converted(lambda name: name == layer.name, between=False))
+            return Answers(
+                self._converted(lambda name: self._layers.get(name) == layer, between=False)
+            )
 
     def _prepared(self, takes: Callable[[str], bool], *, between: bool = True) -> GraphModule:
         quantizer = Int8Quantizer(takes, weight_limit=self._limit, between=between)
@@ -89,7 +99,7 @@ class TorchaoQuantizer:
 
     @torch.no_grad()
     def _observed(self, batches: Sequence[Array]) -> Ranges:
-        prepared = self._prepared(lambda name: True)
+        prepared = self._prepared(self.takes(()))
         for batch in batches:
             prepared(torch.from_numpy(batch))
         return ranges_of((one.key, one) for one in activations(prepared))
@@ -102,6 +112,28 @@ class TorchaoQuantizer:
             one.min_val, one.max_val = self.ranges[one.key]
         made: GraphModule = convert_pt2e(prepared)
         return made
+
+
+def _by_module_name(program: GraphModule, model: Any) -> dict[str, Layer]:
+    """The layers of the graph that the program has too, in the order of the graph. One whose
+    weight the export has turned, and so named anew, is known by its values."""
+    import onnx
+
+    state = program.state_dict()
+    weights: dict[str, Any] = {
+        found: state[node.args[1].target].numpy()
+        for node in program.graph.nodes
+        if (found := layer_name(node)) is not None
+    }
+    turned = {values.T.tobytes(): name for name, values in weights.items() if values.ndim == 2}
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    layers = {}
+    for layer in layers_of(model):
+        values = onnx.numpy_helper.to_array(stored[layer.weight])
+        name = layer.name if layer.name in weights else turned.get(values.tobytes())
+        if name is not None:
+            layers[name] = layer
+    return layers
 
 
 class Answers(nn.Module):

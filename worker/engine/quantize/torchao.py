@@ -15,15 +15,13 @@ if TYPE_CHECKING:
     from worker.engine.quantize.program import Ranges, TorchaoQuantizer
 
 
-def torchao_tool(
-    module: nn.Module, content: bytes, batches: Sequence[Array], ranges: "Ranges | None" = None
-) -> "TorchaoQuantizer":
+def torchao_tool(module: nn.Module, content: bytes, batches: Sequence[Array]) -> "TorchaoQuantizer":
     """A `TorchaoQuantizer`. Raises `RuntimeMissing` without torchao, and `NotQuantizable` for a
     graph, or what cannot be exported."""
     check_torchao(module)
     from worker.engine.quantize.program import TorchaoQuantizer
 
-    return TorchaoQuantizer(module, content, batches, ranges)
+    return TorchaoQuantizer(module, content, batches)
 
 
 def quant_aware(

@@ -61,11 +61,13 @@ def operators(content: bytes) -> list[str]:
 
 
 def test_a_linear_layer_has_the_integers_that_come_by_hand() -> None:
-    linear = nn.Linear(4, 2)
+    linear = nn.Linear(4, 4)
     module = nn.Sequential(nn.Flatten(), linear).eval()
     with torch.no_grad():
-        linear.weight.copy_(torch.tensor([[1.27, -0.5, 0.0, 0.01], [-25.4, 2.0, 0.2, 12.7]]))
-        linear.bias.copy_(torch.tensor([0.1, -1.0]))
+        linear.weight.zero_()
+        linear.weight[:2] = torch.tensor([[1.27, -0.5, 0.0, 0.01], [-25.4, 2.0, 0.2, 12.7]])
+        linear.weight[2:, 0] = 0.127
+        linear.bias.copy_(torch.tensor([0.1, -1.0, 0.0, 0.0]))
     # From 0 to 2.55 in 255 steps of 0.01.
     batch = torch.tensor([[0.0, 2.55, 1.0, 0.5], [0.3, 0.2, 0.1, 0.0]]).reshape(2, 1, 2, 2)
     made = onnx.ModelProto.FromString(quantizer_of(module, batch).all_but(()))
@@ -73,10 +75,10 @@ def test_a_linear_layer_has_the_integers_that_come_by_hand() -> None:
     (gemm,) = (node for node in made.graph.node if node.op_type == "Gemm")
     readers = {node.output[0]: node for node in made.graph.node}
     _, weight, bias = (readers[name].input for name in gemm.input)
-    assert stored[weight[0]].tolist() == [[127, -50, 0, 1], [-127, 10, 1, 64]]
-    assert stored[weight[1]].tolist() == pytest.approx([0.01, 0.2])
+    assert stored[weight[0]][:2].tolist() == [[127, -50, 0, 1], [-127, 10, 1, 64]]
+    assert stored[weight[1]].tolist() == pytest.approx([0.01, 0.2, 0.001, 0.001])
     # The bias in steps of 0.01 · 0.01 and of 0.01 · 0.2.
-    assert stored[bias[0]].tolist() == [1000, -500]
+    assert stored[bias[0]].tolist() == [1000, -500, 0, 0]
     assert stored[bias[0]].dtype == np.int32
 
 
@@ -116,8 +118,30 @@ def test_each_layer_alone_is_judged_in_int8(conv: TorchaoQuantizer, resnet: nn.M
     assert all(0 < one.error < 0.05 for one in errors)
 
 
-def test_a_graph_has_no_module_for_torchao(resnet: nn.Module) -> None:
-    config = ModelConfig("net", 3, (3, 8, 8), (0.5,) * 3, (0.2,) * 3)
-    content = export_onnx(LoadedModel(resnet, config))
+def test_a_graph_has_no_module_for_torchao(conv: TorchaoQuantizer) -> None:
+    content = conv.all_but(())
     with pytest.raises(NotQuantizable, match="not on a graph"):
         torchao_tool(Graph(content), content, [inputs(2).numpy()])
+
+
+def test_products_whose_weights_the_export_turned_are_known_and_can_be_kept() -> None:
+    torch.manual_seed(0)
+
+    class Tokens(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mix, self.head = nn.Linear(8, 24), nn.Linear(24, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            out: torch.Tensor = self.head(self.mix(x.flatten(1, 2)).relu().mean(1))
+            return out
+
+    quantizer = quantizer_of(Tokens().eval(), inputs(8))
+    assert [layer.operator for layer in quantizer.layers] == ["MatMul", "Gemm"]
+    whole, half = quantizer.all_but(()), quantizer.all_but(quantizer.layers[:1])
+    assert "Transpose" not in operators(whole)
+    weights = [
+        [one.name for one in graph.initializer if one.data_type == 3 and len(one.dims) == 2]
+        for graph in (onnx.ModelProto.FromString(made).graph for made in (whole, half))
+    ]
+    assert (len(weights[0]), len(weights[1])) == (2, 1)
