@@ -5,8 +5,8 @@ import re
 import pytest
 from fastapi.testclient import TestClient
 
-from service.auth import generate_key, is_well_formed
 from service.contract.ids import new_id
+from service.key_text import generate_key, is_well_formed
 from tests.api.conftest import Service
 
 SPEC = {"kind": "train", "model": {"architecture": "cnn_student"}, "dataset": "digits"}

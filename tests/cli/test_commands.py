@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from service.auth import is_well_formed
 from service.blobs import open_blobs
 from service.cli.connect import DATA_DIR
 from service.cli.main import app, main
+from service.key_text import is_well_formed
 from tests.cli.answering import Answering, serving
 from tests.client.service_double import JOB, job, problem
 
@@ -63,7 +63,8 @@ def run(*arguments: str) -> int:
 def commands() -> list[str]:
     return [
         "up", "demo", "api", "worker", "db upgrade", "health", "worker-health", "keys create",
-        "keys list", "keys revoke", "jobs submit", "jobs list", "jobs show", "jobs watch",
+        "keys list", "keys revoke", "keys rotate", "audit",
+        "jobs submit", "jobs list", "jobs show", "jobs watch",
         "jobs cancel", "jobs pause", "jobs resume", "jobs retry", "jobs logs", "jobs delete",
         "models push", "models pull", "models list", "models show", "webhooks create",
         "webhooks list", "webhooks delete", "webhooks test", "webhooks rotate", "webhooks enable",

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from pydantic import SecretStr
 from safetensors import SafetensorError, safe_open
 
 from service.app import create_app
-from service.auth import generate_key
+from service.auth import generate_key, secret_sha256
+from service.cli.main import main
 from service.client import (
     Client,
     Conflict,
@@ -23,7 +25,10 @@ from service.client import (
 from service.client.upload import Files
 from service.config import Settings
 from service.contract.train import TrainSpec
+from service.store.audit import AuditFilter, AuditStore
+from service.store.keys import KeyStore
 from service.store.migrate import upgrade
+from service.store.session import Database
 from tests.client.service_double import JOB
 
 
@@ -222,3 +227,26 @@ def test_a_webhook_is_made_tested_rotated_and_forgotten(client: Client) -> None:
         client.webhooks.get(made.id)
     with pytest.raises(Invalid):
         client.webhooks.create("https://127.0.0.1/")
+
+
+def test_a_key_is_rotated_and_the_log_tells_of_it(client: Client) -> None:
+    old = client.keys.create(name="old", project="p")
+    new = client.keys.rotate(old.id, grace_s=60)
+    assert (new.name, new.project) == ("old", "p")
+    assert next(key for key in client.keys.list() if key.id == old.id).rotated_to == new.id
+    [entry] = client.audit.list(action="rotate_key", target=old.id)
+    assert (entry.outcome, entry.address) == ("done", "127.0.0.1")
+
+
+def test_a_key_made_on_the_machine_is_in_the_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODELPRESS_DATA_DIR", str(tmp_path))
+    with pytest.raises(SystemExit):
+        main(["keys", "create"])
+    made = capsys.readouterr().out.strip()
+    with closing(Database(Settings().database)) as database, database.read() as session:
+        [entry] = AuditStore(session).list(AuditFilter(), 10)
+        row = KeyStore(session).find(secret_sha256(made))
+    assert row is not None
+    assert (entry.action, entry.target, entry.key_id) == ("create_key", row.id, None)
