@@ -16,12 +16,14 @@ import signal
 import socket
 import struct
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from worker import linux
+from worker.landlock import SHARED_FILES, confine
 from worker.mounts import make_reachable
 
 Kind = Literal["job", "intake"]
@@ -37,6 +39,8 @@ Step = Literal[
     "unprivileged",  # intake as root only
     "limits",
     "no_new_privileges",
+    "capabilities",  # a job's child as root only: an intake child is nobody
+    "files",  # all but its own folder, programs and libraries: see `worker.landlock`
 ]
 
 NOBODY = 65534  # the kernel's overflow id; a name lookup would need files we may not see
@@ -178,6 +182,10 @@ def _steps(kind: Kind) -> dict[Step, Callable[[Plan], None]]:
         steps["unprivileged"] = _become_nobody
     steps["limits"] = _set_limits
     steps["no_new_privileges"] = lambda _: linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
+    if kind == "job" and os.geteuid() == 0:
+        # With them root looks into any process, Landlock or not: at its worker's environment
+        steps["capabilities"] = lambda _: linux.drop_capabilities()
+    steps["files"] = _leave_files
     return steps
 
 
@@ -198,6 +206,7 @@ def _clean_environment(plan: Plan) -> None:
     kept = allowed_environment(os.environ)
     os.environ.clear()
     os.environ.update(kept, HOME=str(plan.scratch), TMPDIR=str(plan.scratch))
+    tempfile.tempdir = None  # the server may have asked for it, and remember its own
 
 
 def _leave_network(plan: Plan) -> None:
@@ -244,6 +253,13 @@ def _set_limits(plan: Plan) -> None:
     ):
         if value is not None:
             _limit(which, value)
+
+
+def _leave_files(plan: Plan) -> None:
+    shared = [plan.scratch.parent / name for name in SHARED_FILES] if plan.kind == "job" else []
+    for path in shared:
+        path.touch(mode=0o600)  # a rule is for a file that is there
+    confine(shared, os.environ, linux.landlock_version())
 
 
 def _limit(which: int, value: int) -> None:

@@ -49,6 +49,9 @@ def describe_engine(host: EngineHost, settings: Settings) -> WorkerCapabilities:
         message = child.channel.receive(_READY_S)
         if message is None:
             raise RuntimeError((folder / "log").read_text() or "the engine said nothing")
+    refused = {refusal.step: refusal.reason for refusal in child.isolation.refused}
+    if refused:
+        log.warning("engine children are not isolated by everything: %s", refused)
     for module, error in host.missing.items():
         log.error("the engine cannot import %s: %s", module, error)
     seen = message["capabilities"]
@@ -73,6 +76,7 @@ def describe_engine(host: EngineHost, settings: Settings) -> WorkerCapabilities:
         runtimes=seen["runtimes"],
         exporters=seen["exporters"],
         datasets=seen["datasets"],
+        not_isolated_by={str(step): reason for step, reason in refused.items()},
     )
 
 

@@ -64,6 +64,12 @@ class WorkerAbilities(Contract):
     runtimes: tuple[str, ...] = Field(description="Runtimes of benchmarks.")
     exporters: tuple[str, ...] = Field((), description="Formats of exports.")
     datasets: tuple[str, ...] = Field(description="Built-in datasets.")
+    not_isolated_by: dict[str, str] = Field(
+        default_factory=dict,
+        description="Steps that keep its children apart from the machine and that the platform "
+        "refused, with the reason; see docs/security.md.",
+        examples=[{"files": "Function not implemented"}],
+    )
 
 
 class WorkerCapabilities(WorkerAbilities):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import importlib
 import os
 import resource
@@ -10,7 +11,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from worker.channel import Channel
@@ -99,9 +102,53 @@ def list_around(channel: Channel, job_dir: Path, kind: str) -> int:
     """What is visible of the two folders above the child's own."""
     (job_dir / "made").write_text("by the child")
     above = (job_dir.parent, job_dir.parent.parent)
-    beside = {str(folder): sorted(path.name for path in folder.iterdir()) for folder in above}
+    beside = {str(folder): _names(folder) for folder in above}
     channel.send({"job_dir": str(job_dir), "cwd": str(Path.cwd()), "beside": beside})
     return 0
+
+
+def _names(folder: Path) -> list[str] | str:
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except OSError as error:
+        return errno.errorcode[error.errno or 0]
+
+
+def reach_for(channel: Channel, job_dir: Path, kind: str) -> int:
+    """What becomes of attempts on files: 'done', or the reason why not."""
+    asked = channel.receive(10)
+    assert asked is not None
+    outside, server = Path(asked["outside"]), asked["worker_pid"]
+    own = job_dir / "own"
+    attempts: dict[str, Callable[[], object]] = {
+        "write own": lambda: own.write_text("mine"),
+        "make a folder and move into it": lambda: _move(own),
+        "make a temporary file": lambda: tempfile.TemporaryFile().close(),
+        "write /dev/null": lambda: Path("/dev/null").write_text("x"),
+        "read the data folder": (outside / "secret").read_text,
+        "list the data folder": lambda: os.listdir(outside),  # noqa: PTH208
+        "write beside it": lambda: (outside / "new").write_text("x"),
+        "write to /tmp": lambda: Path("/tmp/never").write_text("x"),
+        "remove a file": (outside / "secret").unlink,
+        "read the worker's environment": Path(f"/proc/{server}/environ").read_text,
+        "signal the worker": lambda: os.kill(server, signal.SIGURG),
+        "lock the device": lambda: os.close(os.open(outside / "device.lock", os.O_RDWR)),
+    }
+    channel.send({name: _outcome(attempt) for name, attempt in attempts.items()})
+    return 0
+
+
+def _move(path: Path) -> None:
+    (path.parent / "folder").mkdir()
+    path.rename(path.parent / "folder" / path.name)
+
+
+def _outcome(attempt: Callable[[], object]) -> str:
+    try:
+        attempt()
+    except OSError as error:
+        return errno.errorcode[error.errno or 0]
+    return "done"
 
 
 def import_late(channel: Channel, job_dir: Path, kind: str) -> int:
