@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.fx import Node
 from torch.nn.modules.batchnorm import _BatchNorm
-from torchao.quantization.pt2e.fake_quantize import FakeQuantize
 from torchao.quantization.pt2e.quantize_pt2e import prepare_qat_pt2e
 
 from worker.engine.device import has_int8_products
@@ -21,6 +20,7 @@ from worker.engine.quantize.program import Ranges, activations, exported, ranges
 
 _TRAINING: Final[dict[Any, int]] = {**dict.fromkeys(NORMS, 5), torch.ops.aten.dropout.default: 2}
 """Operators with a mode, and the place of it among their arguments."""
+_LEAST_SCALE: Final = 1e-5  # of a norm's weight, by which torchao's pattern divides
 _EPS: Final = 1e-5  # of torchao's pattern of a convolution and its norm, whatever the norm's is
 
 
@@ -44,7 +44,7 @@ class QuantAware(nn.Module):
         super().__init__()
         self._freeze_after, self._is_frozen = freeze_after, False
         with quiet("exported"):
-            self._base = [_with_torchaos_eps(module)]  # in a list: no part that is trained
+            self._base = [_as_torchao_has_it(module)]  # in a list: no part that is trained
             program = exported(self._base[0], example)
             limit = WEIGHT_LIMITS[has_int8_products()]
             quantizer = Int8Quantizer(takes, weight_limit=limit, aware=True)
@@ -96,11 +96,6 @@ class QuantAware(nn.Module):
             one.zero_point.copy_(zero_point)
 
 
-def rounds(module: nn.Module) -> int:
-    """How many tensors are rounded in the forward pass."""
-    return sum(isinstance(one, FakeQuantize) for one in module.modules())
-
-
 def _set_mode(node: Node, mode: bool) -> None:
     place = _TRAINING[node.target]
     arguments: list[Any] = list(node.args)
@@ -109,11 +104,14 @@ def _set_mode(node: Node, mode: bool) -> None:
 
 
 @torch.no_grad()
-def _with_torchaos_eps(module: nn.Module) -> nn.Module:
-    """A copy that answers alike: what a norm has more of eps goes into its variance."""
+def _as_torchao_has_it(module: nn.Module) -> nn.Module:
+    """A copy that answers alike: what a norm has more of eps goes into its variance, and a channel
+    that it switches off is next to off."""
     copied = copy.deepcopy(module).cpu().eval().requires_grad_(True)
     for norm in copied.modules():
         if isinstance(norm, _BatchNorm) and norm.running_var is not None:
             norm.running_var.add_(norm.eps - _EPS).clamp_(min=0)
             norm.eps = _EPS
+            if norm.affine:
+                norm.weight[norm.weight.abs() < _LEAST_SCALE] = _LEAST_SCALE
     return copied
