@@ -89,7 +89,8 @@ class AuditStore:
 
 
 def forget_audit(session: Session, before: datetime, limit: int) -> int:
-    """Forget up to `limit` entries that are older. Returns how many."""
-    old = select(AuditRow.id).where(AuditRow.id < first_id("aud", before)).limit(limit)
-    gone = delete(AuditRow).where(AuditRow.id.in_(old)).returning(AuditRow.id)
-    return len(session.execute(gone.execution_options(synchronize_session=False)).all())
+    """Forget those of the `limit` oldest entries that were written before. Returns how many."""
+    oldest = select(AuditRow.id).order_by(AuditRow.id).limit(limit)
+    gone = delete(AuditRow).where(AuditRow.id.in_(oldest), AuditRow.at < before)
+    returned = gone.returning(AuditRow.id).execution_options(synchronize_session=False)
+    return len(session.execute(returned).all())

@@ -3,6 +3,7 @@
 from service.config import Settings
 from service.keeping import forget
 from service.store.artifacts import ArtifactStore
+from service.store.audit import AuditFilter, AuditStore, NewEntry
 from service.store.events import EventStore
 from service.store.jobs import JobStore
 from service.store.logs import LogStore
@@ -56,6 +57,7 @@ def test_of_a_job_that_ended_long_ago_states_and_figures_are_left(jobs: Jobs) ->
         "events": 2,  # the epoch and the checkpoint
         "metrics": 2,
         "logs": 1,
+        "audit": 0,
     }
     assert left(jobs, old) == (0, 3, 0, 0)
     assert left(jobs, young) == (1, 5, 2, 6)
@@ -71,6 +73,7 @@ def test_a_job_that_lives_keeps_everything(jobs: Jobs) -> None:
     assert forget(jobs.database, Settings(keep_checkpoints_days=1, keep_jobs_days=1)) == {
         "jobs": 0,
         "checkpoints": 0,
+        "audit": 0,
     }
 
 
@@ -79,9 +82,21 @@ def test_jobs_go_a_time_after_their_end_unless_another_still_needs_them(jobs: Jo
     jobs.add(references=(needed,))
     jobs.watch.pass_(DAY_S + 1)
     assert forget(jobs.database, Settings(keep_jobs_days=1, keep_checkpoints_days=None)) == {
-        "jobs": 1
+        "jobs": 1,
+        "audit": 0,
     }
     with jobs.database.read() as session:
         names = {row.id for row in JobStore(session).list(JobFilter("p"), 10)}
     assert needed in names
     assert free not in names
+
+
+def test_the_audit_log_forgets_its_oldest_entries(jobs: Jobs) -> None:
+    with jobs.database.transaction() as session:
+        AuditStore(session).add(NewEntry("delete_job", "done", target="old"))
+    jobs.watch.pass_(2 * DAY_S)
+    with jobs.database.transaction() as session:
+        AuditStore(session).add(NewEntry("delete_job", "done", target="young"))
+    assert forget(jobs.database, Settings(keep_audit_days=1))["audit"] == 1
+    with jobs.database.read() as session:
+        assert [row.target for row in AuditStore(session).list(AuditFilter(), 10)] == ["young"]
