@@ -20,11 +20,13 @@ class HeadLimited(HttpToolsProtocol):
 
     _in_head = True
     _head_bytes = 0
+    _heads = 0
 
     def data_received(self, data: bytes) -> None:
-        was_in_head = self._in_head
+        was_in_head, heads = self._in_head, self._heads
         super().data_received(data)
-        if was_in_head and self._in_head:
+        # A large piece may hold a whole request, after which another head may begin.
+        if was_in_head and self._in_head and self._heads == heads:
             self._head_bytes += len(data)
             if self._head_bytes > _MOST and not self.transport.is_closing():
                 self._refuse()
@@ -35,6 +37,7 @@ class HeadLimited(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head, self._head_bytes = False, 0
+        self._heads += 1
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

@@ -31,7 +31,15 @@ def test_a_classifier_of_timm_is_trained_measured_and_loaded(
     client: Client, tmp_path: Path
 ) -> None:
     job = client.train(SMALL, "digits", training={"epochs": 1, "batch_size": 128})
-    compared = client.benchmark([job], "digits", batch_sizes=[2], runtimes=["eager", "onnxruntime"])
+    compared = client.benchmark(
+        [job],
+        "digits",
+        batch_sizes=[2],
+        runtimes=["eager", "onnxruntime"],
+        blocks=2,
+        block_s=0.02,
+        executions=1,
+    )
     result = compared.wait(timeout=120).data.result
     assert isinstance(result, BenchmarkResult)
     assert len(result.models[0].latencies) == 2
