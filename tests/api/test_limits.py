@@ -183,8 +183,10 @@ def test_a_request_that_is_too_long_is_a_problem(
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_a_header_that_never_ends_is_cut_off() -> None:
+def test_a_header_and_trailers_that_never_end_are_cut_off() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive()).get("more_body"):
+            pass
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
@@ -205,6 +207,9 @@ def test_a_header_that_never_ends_is_cut_off() -> None:
         endless = converse(listening, [b"GET / HTTP/1.1\r\nx: ", *[b"y" * 65_536] * 100])
         assert endless.startswith(b"HTTP/1.1 431")
         assert b'"code": "headers_too_large"' in endless
+        begun = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\nz\r\n0\r\n"
+        trailers = converse(listening, [begun, *[b"x: " + b"y" * 65_000 + b"\r\n"] * 100])
+        assert trailers.startswith(b"HTTP/1.1 431")
     finally:
         server.should_exit = True
         thread.join()
