@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sqlalchemy import event
+from sqlalchemy import Insert, event
 from sqlalchemy.orm import ORMExecuteState, Session
 
 from service.contract.audit import Outcome
@@ -170,6 +170,8 @@ class Trail:
         @event.listens_for(session, "do_orm_execute")
         def executed(state: ORMExecuteState) -> None:
             session.info["wrote"] |= state.is_insert or state.is_update or state.is_delete
+            if state.is_insert and operation.target is None:
+                operation.target = _inserted(state)
 
     def ending(self, session: Session) -> None:
         """See `Witness`. Adds the entry to a transaction in which a request wrote."""
@@ -184,6 +186,13 @@ class Trail:
         operation = _current.get()
         if operation is not None and session.info.get("wrote"):
             operation.is_written = True
+
+
+def _inserted(state: ORMExecuteState) -> str | None:
+    """The id that a statement gives to the row that it makes."""
+    assert isinstance(state.statement, Insert)
+    made = state.statement.compile().params.get("id")
+    return made if isinstance(made, str) else None
 
 
 def _ids(session: Session) -> Iterator[str]:

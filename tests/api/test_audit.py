@@ -9,6 +9,7 @@ from service.contract.ids import new_id
 from service.store.session import Database
 from service.store.tables import AuditRow
 from tests.api.conftest import Service
+from tests.api.test_files import put, safetensors
 
 SPEC = {"kind": "train", "model": {"architecture": "cnn_student"}, "dataset": "digits"}
 _FAILS = "SELECT RAISE(ABORT, 'no')"
@@ -42,11 +43,15 @@ def test_a_submission_and_a_cancellation_name_their_job(service: Service) -> Non
     [
         ("POST", "/v1/keys", {"name": "new"}),
         ("POST", "/v1/uploads", {"name": "weights.npz", "bytes": 10}),
+        ("POST", "/v1/webhooks", {"url": "https://hooks.example.com/"}),
+        ("POST", "/v1/models", {"file": "w.safetensors", "architecture": "cnn_student"}),
+        ("POST", "/v1/datasets", {"source": "photos", "path": "a.npz", "format": "npz"}),
     ],
 )
 def test_what_is_made_is_named_by_the_id_it_was_given(
     service: Service, method: str, path: str, body: dict[str, Any]
 ) -> None:
+    put(service.http, "w.safetensors", safetensors())
     made = service.http.request(method, path, json=body).json()["id"]
     assert entries(service)[0]["target"] == made
 
