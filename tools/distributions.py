@@ -12,6 +12,7 @@ ROOT: Final = Path(__file__).parents[1]
 OURS: Final = "modelpress"
 _TORCH: Final = frozenset({"torch", "torchvision", "triton"})
 _TORCH_PREFIXES: Final = ("nvidia-", "cuda-")
+_OTHERS: Final = frozenset({"nvidia-ml-py"})  # bindings of one wheel for every platform
 
 
 def pins() -> dict[str, str]:
@@ -30,7 +31,7 @@ def installed() -> dict[str, Distribution]:
 
 def is_torch(name: str) -> bool:
     """Of the family whose wheels differ with the platform: CUDA, CPU, Arm."""
-    return name in _TORCH or name.startswith(_TORCH_PREFIXES)
+    return name in _TORCH or (name.startswith(_TORCH_PREFIXES) and name not in _OTHERS)
 
 
 def brought_by(extras: Iterable[str]) -> frozenset[str]:
