@@ -11,7 +11,6 @@ from service.reports import show
 
 _PAGE: Final = "docs/how-to/benchmark.md"
 _FORMATS: Final = {"onnxruntime": "onnx", "openvino": "openvino", "aotinductor": "pt2"}
-_ABSENT: Final = ("executorch", "tensorrt")  # named, but no worker has them
 _LIBRARIES: Final = {"onnxruntime": "onnxruntime", "openvino": "openvino"}
 
 _SAME: Final = between(1.0, 1.0, rule(None, "the model stays as it is"))
@@ -44,7 +43,7 @@ def _is_exported(timed: Timing) -> bool:
 
 def runtimes(subject: Subject) -> list[str]:
     """Those that the workers alive have and that can run the model; the first is the baseline."""
-    known = [name for name in subject.can.runtimes if name not in _ABSENT]
+    known = subject.can.runtimes
     here = [
         name
         for name in known or ["eager", "onnxruntime"]
