@@ -91,12 +91,12 @@ class Keyring:
         if not is_well_formed(key):
             raise Unauthorized("that is no key: it is mistyped or cut off")
         with self._database.read() as session:
-            row = KeyStore(session).find(secret_sha256(key))
-            ended = None if row else KeyStore(session).ended(secret_sha256(key))
-        if row is None:
+            found = KeyStore(session).opened_by(secret_sha256(key))
+            ended = None if found else KeyStore(session).ended(secret_sha256(key))
+        if found is None:
             raise OpensNothing(ended)
-        self._touch(row.id)
-        return Caller(row.id, row.project, frozenset(row.scopes))
+        self._touch(found.id)
+        return Caller(found.id, found.project, found.scopes)
 
     def _touch(self, key_id: str) -> None:
         """Note its use in the row, once a minute: see `KeyStore.touch`."""

@@ -1,18 +1,42 @@
 """Keys, without their secrets."""
 
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from service.store.errors import Conflict, NotFound
-from service.store.session import clock_of, now
+from service.store.session import clock_of, has_clock, now
 from service.store.tables import KeyRow
+from service.store.types import UtcDateTime
 from service.store.values import NewKey
 
 _USED_EVERY: Final = timedelta(minutes=1)  # a write for each request would cost more than it tells
+
+
+@dataclass(frozen=True, slots=True)
+class OpenKey:
+    """What a key opens, and how."""
+
+    id: str
+    project: str
+    scopes: frozenset[str]
+
+
+def _open_keys(clock: ColumnElement[datetime]) -> Select[str, str, list[str]]:
+    return select(KeyRow.id, KeyRow.project, KeyRow.scopes).where(
+        KeyRow.secret_sha256 == bindparam("secret"),
+        KeyRow.revoked_at.is_(None),
+        or_(KeyRow.expires_at.is_(None), KeyRow.expires_at > clock),
+    )
+
+
+# Every request asks this: made once, and of columns, it takes a third of the time.
+_BY_MOMENT: Final = _open_keys(bindparam("moment", type_=UtcDateTime()))
+_BY_CLOCK: Final = _open_keys(func.clock_timestamp(type_=UtcDateTime()))
 
 
 class KeyStore:
@@ -51,6 +75,15 @@ class KeyStore:
         return self._session.scalars(
             select(KeyRow).where(KeyRow.secret_sha256 == secret_sha256)
         ).one_or_none()
+
+    def opened_by(self, secret_sha256: str) -> OpenKey | None:
+        """What `find` finds, for every request there is."""
+        asked: dict[str, object] = {"secret": secret_sha256}
+        statement = _BY_CLOCK if has_clock(self._session) else _BY_MOMENT
+        if statement is _BY_MOMENT:
+            asked["moment"] = now(self._session)
+        row = self._session.execute(statement, asked).one_or_none()
+        return row and OpenKey(row.id, row.project, frozenset(row.scopes))
 
     def get(self, key_id: str) -> KeyRow:
         """Held until the transaction ends. NotFound, also for one that was revoked."""

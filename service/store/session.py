@@ -175,9 +175,14 @@ def now(session: Session) -> datetime:
 
 def clock_of(session: Session) -> ColumnElement[datetime]:
     """The same time within a statement, which then needs no question of its own for it."""
-    if session.info["clock"] is None and dialect_of(session) == "postgresql":
+    if has_clock(session):
         return func.clock_timestamp(type_=UtcDateTime())
     return literal(now(session), UtcDateTime())
+
+
+def has_clock(session: Session) -> bool:
+    """Whether its database has a clock of its own that statements can name."""
+    return session.info["clock"] is None and dialect_of(session) == "postgresql"
 
 
 def dialect_of(session: Session) -> str:

@@ -14,7 +14,7 @@ from service.store.datasets import DatasetStore
 from service.store.errors import NotFound
 from service.store.files import FileStore
 from service.store.idempotency import IdempotencyStore
-from service.store.keys import KeyStore
+from service.store.keys import KeyStore, OpenKey
 from service.store.models import ModelStore
 from service.store.session import Database
 from service.store.uploads import UploadStore
@@ -200,12 +200,13 @@ def test_a_key_opens_until_it_is_revoked_or_expires(jobs: Jobs) -> None:
         found = keys.find(SHA["b"])
         assert found is not None
         assert (found.id, found.scopes) == (ending.id, ["read"])
-        assert keys.find(SHA["c"]) is None
+        assert keys.opened_by(SHA["b"]) == OpenKey(ending.id, "p", frozenset({"read"}))
+        assert (keys.find(SHA["c"]), keys.opened_by(SHA["c"])) == (None, None)
         jobs.watch.pass_(3600)
-        assert keys.find(SHA["b"]) is None
+        assert (keys.find(SHA["b"]), keys.opened_by(SHA["b"])) == (None, None)
         assert keys.find(SHA["a"]) is not None
         keys.revoke(lasting.id)
-        assert keys.find(SHA["a"]) is None
+        assert (keys.find(SHA["a"]), keys.opened_by(SHA["a"])) == (None, None)
         assert keys.known(SHA["a"])
         assert [row.id for row in keys.list(10)] == [ending.id]
         with pytest.raises(NotFound):
