@@ -13,7 +13,7 @@ from typing import Final
 
 from service.blobs import BlobStore
 from service.config import Settings
-from service.queue import queue_of
+from service.queue import DEFAULT_QUEUE, GPU_QUEUE
 from service.store.deliveries import DeliveryStore
 from service.store.errors import DatabaseUnavailable
 from service.store.idempotency import IdempotencyStore
@@ -86,18 +86,26 @@ class Sweep:
     def remind(self) -> int:
         """Nudge for eligible jobs that wait longer than a sweep while a slot is free.
 
-        No more messages than free slots: a message only wakes a worker, and a thousand jobs that
-        wait for one busy worker need none.
+        For each queue no more messages than slots are free, and none where no worker listens: a
+        message only wakes a worker, a thousand jobs that wait for one busy worker need none, and
+        jobs that wait for a GPU must not keep a message from those that do not.
         """
         with self._database.read() as session:
-            workers = WorkerStore(session).alive(self._settings.lease_s)
-            free = sum(worker.slots for worker in workers if not worker.draining)
-            free -= JobStore(session).leased()
+            alive = WorkerStore(session).alive(self._settings.lease_s)
+            workers = [worker for worker in alive if not worker.draining]
+            free = sum(worker.slots for worker in workers) - JobStore(session).leased()
             if free <= 0:
                 return 0
-            waiting = JobStore(session).nudgeable(min(free, _BATCH), self._settings.sweep_s)
-        for job_id, device in waiting:
-            self._nudge(queue_of(device), job_id)
+            waiting = [
+                (queue, job_id)
+                for queue in (DEFAULT_QUEUE, GPU_QUEUE)
+                if any(queue in worker.queues for worker in workers)
+                for job_id in JobStore(session).nudgeable(
+                    min(free, _BATCH), self._settings.sweep_s, needs_gpu=queue == GPU_QUEUE
+                )
+            ]
+        for queue, job_id in waiting:
+            self._nudge(queue, job_id)
         return len(waiting)
 
     def tidy(self) -> None:

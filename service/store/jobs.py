@@ -211,9 +211,9 @@ class JobStore:
             break_(self._session, job_id, now(self._session))
         return moved
 
-    def nudgeable(self, limit: int, older_than_s: float) -> Sequence[tuple[str, str]]:
+    def nudgeable(self, limit: int, older_than_s: float, *, needs_gpu: bool) -> Sequence[str]:
         """See `waiting.nudgeable`."""
-        return waiting.nudgeable(self._session, limit, older_than_s)
+        return waiting.nudgeable(self._session, limit, older_than_s, needs_gpu=needs_gpu)
 
     def oldest_queued_s(self, project: str | None = None) -> float | None:
         """See `waiting.oldest_queued_s`."""

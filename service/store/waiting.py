@@ -10,16 +10,18 @@ from service.store.session import now
 from service.store.tables import DependencyRow, JobRow, WorkerRow
 
 
-def nudgeable(session: Session, limit: int, older_than_s: float) -> list[tuple[str, str]]:
-    """Eligible jobs that wait longer than that, best first: (id, device)."""
+def nudgeable(session: Session, limit: int, older_than_s: float, *, needs_gpu: bool) -> list[str]:
+    """Eligible jobs that wait longer than that, best first: those that need a GPU, or the rest."""
     before = now(session) - timedelta(seconds=older_than_s)
-    rows = session.execute(
-        select(JobRow.id, JobRow.device)
-        .where(eligible(session), JobRow.queued_at <= before)
-        .order_by(JobRow.priority.desc(), JobRow.id)
-        .limit(limit)
-    ).all()
-    return [(job_id, device) for job_id, device in rows]
+    device = JobRow.device == "cuda" if needs_gpu else JobRow.device != "cuda"
+    return list(
+        session.scalars(
+            select(JobRow.id)
+            .where(eligible(session), JobRow.queued_at <= before, device)
+            .order_by(JobRow.priority.desc(), JobRow.id)
+            .limit(limit)
+        )
+    )
 
 
 def oldest_queued_s(session: Session, project: str | None) -> float | None:

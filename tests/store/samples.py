@@ -64,7 +64,7 @@ def worker_row(worker: ClaimingWorker) -> NewWorker:
         version="1",
         device=worker.device,
         slots=1,
-        queues=("cpu",),
+        queues=("default", "gpu") if worker.device == "cuda" else ("default",),
         capabilities={},
         tokens=worker.capabilities,
     )

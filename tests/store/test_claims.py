@@ -180,7 +180,7 @@ def test_only_eligible_jobs_that_wait_longer_are_nudged(jobs: Jobs) -> None:
     jobs.add(references=(old,))
     jobs.watch.pass_(5)
     jobs.add()
-    assert jobs.do(lambda s: s.nudgeable(10, 3.0)) == [(old, "auto")]
+    assert jobs.do(lambda s: s.nudgeable(10, 3.0, needs_gpu=False)) == [old]
     assert jobs.do(lambda s: s.oldest_queued_s("p")) == 5.0
 
 
@@ -206,7 +206,8 @@ def test_claims_and_rescues_do_not_read_jobs_that_are_over(tmp_path: Path) -> No
         store = JobStore(session)
         store.claim(WORKER, LEASE_S)
         store.lapsed(10)
-        store.nudgeable(10, 1.0)
+        store.nudgeable(10, 1.0, needs_gpu=True)
+        store.nudgeable(10, 1.0, needs_gpu=False)
         store.leased()
     event.remove(database.engine, "before_cursor_execute", note)
     with database.engine.connect() as connection:
@@ -215,7 +216,7 @@ def test_claims_and_rescues_do_not_read_jobs_that_are_over(tmp_path: Path) -> No
             for text, values in statements
         ]
     database.close()
-    assert len(plans) == 4  # nothing was queued: the claim ended with its first statement
+    assert len(plans) == 5  # nothing was queued: the claim ended with its first statement
     on_jobs = [
         step for plan in plans for step in plan if "jobs" in step and "CORRELATED" not in step
     ]

@@ -1,0 +1,40 @@
+"""Whom the sweep wakes when messages were lost."""
+
+from pathlib import Path
+
+from service.blobs import open_blobs
+from service.config import Settings
+from service.store.workers import WorkerStore
+from service.sweep import Sweep
+from tests.store.conftest import Jobs
+from tests.store.samples import GPU, WORKER, worker_row
+
+
+def reminded(jobs: Jobs, tmp_path: Path) -> list[tuple[str, str]]:
+    """What one look of the sweep sends, ten seconds later."""
+    sent: list[tuple[str, str]] = []
+    jobs.watch.pass_(10)
+    settings = Settings(data_dir=tmp_path)
+    blobs = open_blobs(settings.blobs, settings.staging_dir)
+    Sweep(jobs.database, blobs, lambda *message: sent.append(message), settings).remind()
+    return sent
+
+
+def test_jobs_that_wait_for_a_gpu_keep_no_message_from_those_that_do_not(
+    jobs: Jobs, tmp_path: Path
+) -> None:
+    on_gpu = [jobs.add(device="cuda", priority=9) for _ in range(3)]
+    anywhere = jobs.add()
+    jobs.watch.pass_(10)
+    with jobs.database.transaction() as session:
+        WorkerStore(session).register(worker_row(WORKER))
+    jobs.watch.pass_(-10)  # it is alive when the sweep looks
+    # one worker with one slot and no GPU: nobody would ever take a message for the others
+    assert reminded(jobs, tmp_path) == [("default", anywhere)]
+    with jobs.database.transaction() as session:
+        WorkerStore(session).register(worker_row(GPU))
+    jobs.watch.pass_(-10)
+    assert reminded(jobs, tmp_path) == [
+        *[("default", anywhere)],
+        *[("gpu", job_id) for job_id in on_gpu[:2]],  # as many as there are free slots
+    ]
