@@ -11,6 +11,7 @@ from service.errors import Forbidden, Unauthorized
 from service.key_text import generate_key as generate_key
 from service.key_text import hint_of, is_well_formed
 from service.store.keys import KeyStore
+from service.store.limits import alone
 from service.store.session import Database
 from service.store.tables import KeyRow
 from service.store.values import NewKey
@@ -47,6 +48,7 @@ def ensure_key(database: Database, key: str, name: str) -> None:
     if not is_well_formed(key):
         raise ValueError("MODELPRESS_BOOTSTRAP_KEY is no key; `modelpress keys create` makes one")
     with database.transaction() as session:
+        alone(session, "key", secret_sha256(key))  # several API processes may start at once
         if not KeyStore(session).known(secret_sha256(key)):
             KeyStore(session).create(new_key(key, "default", name, ("read", "write", "admin")))
 

@@ -57,11 +57,14 @@ def claim(
     if fitting is None:
         return None
     for turn in turns(session, fitting, most_running):
-        if turn.most_running is not None and not _may_run(session, turn):
-            continue
-        row = _take(session, worker, _best(turn.project, fitting), lease_s)
-        if row is not None:
-            return _claimed(session, row)
+        # Rolled back, it lets go of the project: two that hold one each and want the other's stop.
+        with session.begin_nested() as trial:
+            row = None
+            if turn.most_running is None or _may_run(session, turn):
+                row = _take(session, worker, _best(turn.project, fitting), lease_s)
+            if row is not None:
+                return _claimed(session, row)
+            trial.rollback()
     return None
 
 

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, aliased
 
 from service.contract.webhooks import DeliveryStatus
 from service.store.errors import NotFound
+from service.store.limits import alone
 from service.store.outbox import message, put
 from service.store.session import now
 from service.store.sql import spelled_out
@@ -36,7 +37,7 @@ class ClaimedDelivery:
     event: str
     body: str
     url: str
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ class DeliveryStore:
 
         A webhook is sent one at a time, so that a slow one holds up no other. None: nothing due.
         """
+        alone(self._session, "deliveries", "")  # or two would each take one of the same webhook
         moment = now(self._session)
         longest = (
             self._due(moment)

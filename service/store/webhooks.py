@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from service.contract.ids import new_id
 from service.contract.webhooks import MOST_WEBHOOKS
 from service.store.errors import Conflict, NotFound
+from service.store.limits import alone
 from service.store.session import now
 from service.store.tables import WebhookRow
 from service.store.types import clean_text
@@ -24,6 +25,7 @@ class WebhookStore:
         self, project: str, *, name: str, url: str, events: Sequence[str], secret: str
     ) -> WebhookRow:
         """A webhook that is told from now on. Conflict where the project has as many as it may."""
+        alone(self._session, "webhooks", project)
         count = select(func.count()).where(WebhookRow.project == project)
         if self._session.execute(count).scalar_one() >= MOST_WEBHOOKS:
             raise Conflict(f"a project has {MOST_WEBHOOKS} webhooks at most; delete one")
