@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 _LOOK_S: Final = 60.0
 _BLOBS_AT_ONCE: Final = 200
 _ROWS_AT_ONCE: Final = 100  # a batch holds SQLite's one writer for milliseconds
+_JOBS_AT_ONCE: Final = 2  # of which each may have a hundred thousand points and 4 MiB of logs
 _BATCHES: Final = 1000  # in one round; the next goes on
 
 Forget = Callable[[Session, datetime, int], int]
@@ -81,30 +82,40 @@ def _batches(found: Iterator[BlobInfo]) -> Iterator[list[BlobInfo]]:
         yield batch
 
 
-def forget(database: Database, settings: Settings) -> dict[str, int]:
+def forget(
+    database: Database, settings: Settings, *, stopping: Callable[[], bool] = lambda: False
+) -> dict[str, int]:
     """Delete rows that were kept long enough. Returns how many, by what they are."""
-    chosen: dict[str, tuple[float | None, Forget]] = {
-        "jobs": (settings.keep_jobs_days, retention.forget_jobs),
-        "checkpoints": (settings.keep_checkpoints_days, retention.forget_checkpoints),
-        "events": (settings.keep_events_days, retention.forget_events),
-        "metrics": (settings.keep_metrics_days, retention.forget_metrics),
-        "logs": (settings.keep_logs_days, retention.forget_logs),
-        "audit": (settings.keep_audit_days, forget_audit),
+    chosen: dict[str, tuple[float | None, Forget, int]] = {
+        "jobs": (settings.keep_jobs_days, retention.forget_jobs, _JOBS_AT_ONCE),
+        "checkpoints": (
+            settings.keep_checkpoints_days,
+            retention.forget_checkpoints,
+            _ROWS_AT_ONCE,
+        ),
+        "events": (settings.keep_events_days, retention.forget_events, _ROWS_AT_ONCE),
+        "metrics": (settings.keep_metrics_days, retention.forget_metrics, _JOBS_AT_ONCE),
+        "logs": (settings.keep_logs_days, retention.forget_logs, _JOBS_AT_ONCE),
+        "audit": (settings.keep_audit_days, forget_audit, _ROWS_AT_ONCE),
     }
     return {
-        what: _in_batches(database, days, how)
-        for what, (days, how) in chosen.items()
+        what: _in_batches(database, days, how, most, stopping)
+        for what, (days, how, most) in chosen.items()
         if days is not None
     }
 
 
-def _in_batches(database: Database, days: float, how: Forget) -> int:
+def _in_batches(
+    database: Database, days: float, how: Forget, most: int, stopping: Callable[[], bool]
+) -> int:
     total = 0
     for _ in range(_BATCHES):
+        if stopping():
+            break
         with database.transaction() as session:
-            gone = how(session, now(session) - timedelta(days=days), _ROWS_AT_ONCE)
+            gone = how(session, now(session) - timedelta(days=days), most)
         total += gone
-        if gone < _ROWS_AT_ONCE:
+        if gone < most:
             break
     return total
 
@@ -143,12 +154,13 @@ class Keeper:
         with self._database.transaction() as session:
             if not take(session, "keep", self._settings.collect_s):
                 return
-        forgotten = forget(self._database, self._settings)
+        stopping = self._stopping.is_set
+        forgotten = forget(self._database, self._settings, stopping=stopping)
         collected = collect(
             self._database,
             self._blobs,
             self._settings.blob_grace_s,
-            stopping=self._stopping.is_set,
+            stopping=stopping,
         )
         if any(forgotten.values()) or collected.blobs:
             log.info("forgot %s; deleted %d blobs", forgotten, collected.blobs)

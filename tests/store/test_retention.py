@@ -44,6 +44,18 @@ def left(jobs: Jobs, job_id: str) -> tuple[int, int, int, int]:
         )
 
 
+def test_a_process_that_stops_forgets_no_more(jobs: Jobs) -> None:
+    for _ in range(3):
+        finished(jobs)
+    jobs.watch.pass_(2 * DAY_S)
+    stops = iter([False, True, True, True, True])  # after the first batch of the first kind
+    kept = Settings(keep_jobs_days=1, keep_checkpoints_days=None)
+    forgotten = forget(jobs.database, kept, stopping=lambda: next(stops))
+    assert forgotten == {"jobs": 2, "audit": 0}
+    assert len(jobs.do(lambda s: s.list(JobFilter("p"), 10))) == 1
+    assert forget(jobs.database, kept) == {"jobs": 1, "audit": 0}
+
+
 def test_of_a_job_that_ended_long_ago_states_and_figures_are_left(jobs: Jobs) -> None:
     old = finished(jobs)
     jobs.watch.pass_(2 * DAY_S)
