@@ -33,6 +33,16 @@ def check_queue(session: Session, project: str, settings: Settings) -> None:
                 code="quota_exceeded",
                 retry_after_s=_RETRY_S,
             )
+    _check_room(session, project, limits)
+
+
+def check_room(session: Session, project: str, settings: Settings) -> None:
+    """Raises NoSpace if the project has as many bytes as it may. For what makes bytes that nobody
+    knows yet: a model or a dataset that is written anew, a dataset that a source holds."""
+    _check_room(session, project, limits_of(session, project, settings))
+
+
+def _check_room(session: Session, project: str, limits: Limits) -> None:
     if limits.stored_bytes is not None:
         used = stored_bytes(session, project)
         if used >= limits.stored_bytes:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
 
+from service import quotas
 from service.api.content import serve_blob
 from service.api.deps import After, Limit, Reader, ServicesDep, Writer, problems
 from service.api.prefer import settled, wait_seconds
@@ -27,7 +28,10 @@ router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
     name="register_dataset",
     status_code=202,
     summary="Register data",
-    responses={201: {"description": "`ready` within the wait."}, **problems(404, 409, 413, 415)},
+    responses={
+        201: {"description": "`ready` within the wait."},
+        **problems(404, 409, 413, 415, 507),
+    },
 )
 async def register_dataset(
     asked: DatasetCreate,
@@ -70,6 +74,7 @@ def _register(services: Services, project: str, asked: DatasetCreate) -> Dataset
         seed=asked.seed,
     )
     with services.database.transaction() as session:
+        quotas.check_room(session, project, services.settings)
         if asked.file is not None and sha256 is not None:
             hold_upload(session, project, asked.file, sha256)
         return dataset_read(DatasetStore(session).add(project, dataset))

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from service import architectures
+from service import architectures, quotas
 from service.api.content import Content, serve, serve_blob
 from service.api.deps import After, Limit, Reader, ServicesDep, Writer, problems
 from service.api.prefer import settled, wait_seconds
@@ -42,7 +42,10 @@ _MEDIA_TYPE: Final = "application/octet-stream"
     name="register_model",
     status_code=202,
     summary="Register uploaded weights, or a graph",
-    responses={201: {"description": "`ready` within the wait."}, **problems(404, 409, 413, 415)},
+    responses={
+        201: {"description": "`ready` within the wait."},
+        **problems(404, 409, 413, 415, 507),
+    },
 )
 async def register_model(
     asked: ModelCreate,
@@ -89,6 +92,7 @@ def _register(services: Services, project: str, asked: ModelCreate) -> ModelRead
         source_sha256=file.sha256,
     )
     with services.database.transaction() as session:
+        quotas.check_room(session, project, services.settings)
         hold_upload(session, project, asked.file, file.sha256)
         return model_read(ModelStore(session).add(project, model))
 

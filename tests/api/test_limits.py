@@ -15,6 +15,7 @@ from service.auth import generate_key
 from service.config import Settings
 from service.errors import TooMany
 from tests.api.conftest import Service
+from tests.api.test_files import put, safetensors
 
 SPEC: Final = {"kind": "train", "model": {"architecture": "cnn_student"}, "dataset": "digits"}
 
@@ -68,6 +69,16 @@ def test_a_project_stores_as_many_bytes_as_it_may(service: Service) -> None:
     assert service.http.post("/v1/jobs", json=SPEC).json()["code"] == "quota_exceeded"
     assert service.http.delete("/v1/files/a").status_code == 204
     assert service.http.post("/v1/jobs", json=SPEC).status_code == 202
+
+
+def test_a_project_that_is_full_registers_nothing(service: Service) -> None:
+    put(service.http, "w.safetensors", safetensors())
+    limit(service, stored_bytes=1)
+    model = {"file": "w.safetensors", "architecture": "cnn_student"}
+    dataset = {"source": "photos", "path": "a.npz", "format": "npz"}
+    for path, asked in (("/v1/models", model), ("/v1/datasets", dataset)):
+        refused = service.http.post(path, json=asked)
+        assert (refused.status_code, refused.json()["code"]) == (507, "quota_exceeded")
 
 
 def test_usage_tells_what_there_is_beside_what_there_may_be(service: Service) -> None:
