@@ -4,6 +4,7 @@ A thread in every worker and in every API process. Each step is a compare-and-se
 number of sweepers do no more than one would.
 """
 
+import contextlib
 import logging
 import threading
 import time
@@ -121,6 +122,13 @@ class Sweep:
             )
             for upload in expired:
                 UploadStore(session).delete(upload.id)
-        for upload in expired:
-            (self._settings.uploads_dir / upload.id).unlink(missing_ok=True)
+        self._discard_parts()
         self._blobs.discard_abandoned(_ABANDONED_S)
+
+    def _discard_parts(self) -> None:
+        """By their age and not by the rows that expire: those may be another machine's to see."""
+        before = time.time() - self._settings.upload_ttl_s
+        for path in self._settings.uploads_dir.glob("upl_*"):
+            with contextlib.suppress(FileNotFoundError):  # complete, or another sweep was quicker
+                if path.stat().st_mtime < before:
+                    path.unlink()

@@ -1,5 +1,6 @@
 """Whom the sweep wakes when messages were lost."""
 
+import os
 from pathlib import Path
 
 from service.blobs import open_blobs
@@ -38,3 +39,17 @@ def test_jobs_that_wait_for_a_gpu_keep_no_message_from_those_that_do_not(
         *[("default", anywhere)],
         *[("gpu", job_id) for job_id in on_gpu[:2]],  # as many as there are free slots
     ]
+
+
+def test_parts_that_nobody_added_to_go_whoever_deleted_their_row(
+    jobs: Jobs, tmp_path: Path
+) -> None:
+    settings = Settings(data_dir=tmp_path, upload_ttl_s=60.0)
+    settings.uploads_dir.mkdir()
+    old, young = (settings.uploads_dir / f"upl_{'0' * 25}{end}" for end in (1, 2))
+    for path in (old, young):
+        path.write_bytes(b"x")
+    os.utime(old, (0, 0))
+    blobs = open_blobs(settings.blobs, settings.staging_dir)
+    Sweep(jobs.database, blobs, lambda *_: None, settings).tidy()
+    assert list(settings.uploads_dir.iterdir()) == [young]
