@@ -6,7 +6,7 @@ from fastapi import Depends, Query, Request, Security
 from fastapi.security import HTTPBearer
 
 from service import audit
-from service.api.rates import Rates
+from service.api.rates import Rates, neighbourhood
 from service.auth import Caller, OpensNothing
 from service.contract.wire import Problem
 from service.errors import Unauthorized
@@ -35,7 +35,7 @@ def _caller(
     assert operation is not None
     operation.does(request.scope["route"].name, _target(request))
     rates: Rates = request.app.state.rates
-    address = request.client.host if request.client else ""
+    address = neighbourhood(request.client.host) if request.client else ""
     stands = request.scope.setdefault("state", {})
     rates.refusals.check(address)
     try:

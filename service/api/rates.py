@@ -1,6 +1,7 @@
 """How many requests are taken: token buckets, in the memory of this process.
 
-Each key has a bucket for reading and one for writing, each address one for keys that were refused.
+Each key has a bucket for reading and one for writing, each address, or network of an IPv6 address,
+one for keys that were refused.
 A bucket holds what a minute allows and fills steadily, so that a burst of that size is taken at
 once. With several API processes each counts for itself. The headers are those of
 draft-ietf-httpapi-ratelimit-headers-10.
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import Final
 
 from service.config import Settings
@@ -99,6 +101,20 @@ class Policy:
         )
         error.headers["RateLimit"] = self._standing(tokens).header().decode()
         return error
+
+
+def neighbourhood(address: str) -> str:
+    """Whose bucket a request from there has: of IPv6 a /64, in which one caller has 2^64 addresses
+    to choose from."""
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(IPv6Network((int(parsed) >> 64 << 64, 64)))
 
 
 class Rates:

@@ -10,7 +10,7 @@ import uvicorn
 from fastapi.testclient import TestClient
 
 from service.api.head import HeadLimited
-from service.api.rates import Policy, Rates
+from service.api.rates import Policy, Rates, neighbourhood
 from service.auth import generate_key
 from service.config import Settings
 from service.errors import TooMany
@@ -166,6 +166,22 @@ def test_every_answer_tells_how_the_key_stands_and_429_when_to_come_again(
     rates.now = 30.0
     assert service.http.get("/v1/jobs").status_code == 200
     assert "ratelimit" not in service.http.get("/livez").headers
+
+
+@pytest.mark.parametrize(
+    ("address", "bucket"),
+    [
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("192.0.2.7", "192.0.2.7"),
+        ("testclient", "testclient"),
+    ],
+)
+def test_addresses_that_one_caller_can_choose_from_share_a_bucket(
+    address: str, bucket: str
+) -> None:
+    assert neighbourhood(address) == bucket
 
 
 def test_an_address_whose_keys_are_refused_is_refused_unseen(
