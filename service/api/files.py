@@ -15,11 +15,11 @@ from service.api.content import serve_blob
 from service.api.deps import After, Limit, Reader, ServicesDep, Writer, problems
 from service.api.intake import declared_length, declared_sha256, receive
 from service.api.schemas import file_read, page, upload_read
-from service.blobs import Blob, DigestMismatch
+from service.blobs import Blob, DigestMismatch, StorageFull, StorageUnavailable
 from service.contract.wire import FileRead, Page, UploadCreate, UploadRead
 from service.errors import BadRequest, Clash, TooLarge
 from service.services import Services
-from service.store.errors import NotFound
+from service.store.errors import DatabaseUnavailable, NotFound
 from service.store.files import FileStore
 from service.store.uploads import UploadStore
 
@@ -185,7 +185,8 @@ async def append_upload(
     services: ServicesDep,
     offset: Annotated[int, Header(alias="Upload-Offset", ge=0, description="Where it begins.")],
 ) -> FileRead | UploadRead:
-    """A part from another offset than the upload's is a conflict that says the right one."""
+    """A part from another offset than the upload's is a conflict that says the right one. Where all
+    bytes are there and storing them failed, an empty part tries again."""
     row = await asyncio.to_thread(_upload, services, upload_id, caller.project)
     path = services.settings.uploads_dir / row.id
     with _alone(path):
@@ -250,12 +251,21 @@ def _complete(services: Services, row: UploadRead, path: Path, project: str) -> 
     try:
         read, _ = _keep(services, project, row.name, path, row.sha256, 0)
     except DigestMismatch:
+        _forget(services, row, path)
         raise BadRequest("the bytes are not those announced", code="digest_mismatch") from None
-    finally:
-        path.unlink(missing_ok=True)
-        with services.database.transaction() as session:
-            UploadStore(session).delete(row.id)
+    except (StorageFull, StorageUnavailable, DatabaseUnavailable):
+        raise  # the parts stay: an empty one more tries again
+    except Exception:
+        _forget(services, row, path)
+        raise
+    _forget(services, row, path)
     return read
+
+
+def _forget(services: Services, row: UploadRead, path: Path) -> None:
+    path.unlink(missing_ok=True)
+    with services.database.transaction() as session:
+        UploadStore(session).delete(row.id)
 
 
 def _check_room(services: Services, project: str, name: str, more: int) -> None:
