@@ -36,6 +36,7 @@ QUICK_TRAINING: Final = {"epochs": 1}
 BATCH_SIZES: Final = (1, 32)
 BLOCKS: Final = 6
 BLOCK_S: Final = 0.15
+EXECUTIONS: Final = 2
 _LOG_LINES: Final = 15
 # The first image of the digits, a 0, in sixteenths of full brightness.
 _A_ZERO: Final = (
@@ -129,6 +130,7 @@ def submit(client: Client, quick: bool) -> Chain:
         batch_sizes=BATCH_SIZES,
         blocks=BLOCKS,
         block_s=BLOCK_S,
+        executions=EXECUTIONS,
     )
     return Chain(teacher, student, benchmark)
 
