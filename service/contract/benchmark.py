@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, Literal
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from service.contract.base import Contract, DatasetRef, JobSpecBase, ModelId, ModelRef, Share
@@ -14,6 +14,8 @@ Runtime = Literal[
 PYTORCH: Final[frozenset[Runtime]] = frozenset({"eager", "torch_compile", "aotinductor"})
 """Runtimes of layers: a graph is skipped in them."""
 BatchSize = Annotated[int, Field(ge=1, le=4096)]
+MOST_PROCESSES: Final = 48
+"""Of one measurement: all models' together, which are in memory at once."""
 LatencyBatchSizes = Annotated[
     tuple[BatchSize, ...],
     Field(
@@ -77,7 +79,8 @@ class BenchmarkSpec(JobSpecBase):
         ge=1,
         le=10,
         description="Fresh processes of each combination, all resident at once. Two processes of "
-        "one file differ for as long as they live, and with a single one an interval cannot know.",
+        "one file differ for as long as they live, and with a single one an interval cannot know. "
+        "`models` × `executions` is at most 48: each takes some 0.4 GB and its model.",
     )
     block_s: float = Field(
         0.2, gt=0, le=60, description="Length of one turn, in seconds; at least three samples."
@@ -92,6 +95,17 @@ class BenchmarkSpec(JobSpecBase):
         if len(set(values)) != len(values):
             raise PydanticCustomError("duplicate", "must not name the same thing twice")
         return values
+
+    @field_validator("executions")
+    @classmethod
+    def _fit_into_memory(cls, executions: int, info: ValidationInfo) -> int:
+        if executions * len(info.data.get("models", ())) > MOST_PROCESSES:
+            raise PydanticCustomError(
+                "impossible_combination",
+                "models × executions is at most {most}, so many processes are in memory at once",
+                {"most": MOST_PROCESSES},
+            )
+        return executions
 
 
 class LatencyResult(Contract):
@@ -153,7 +167,7 @@ class ProcessResult(Contract):
         gt=0,
         description="Loading the file and answering the first batch, in seconds, in a fresh "
         "process whose libraries are loaded; the median over the executions. Compilation counts "
-        "where a start needs it.",
+        "where a start needs it: there it is the execution that found nothing compiled.",
     )
     peak_rss_bytes: int = Field(gt=0, description="Largest resident memory of a process.")
     libraries_rss_bytes: int = Field(gt=0, description="Resident memory before the model came.")

@@ -1,14 +1,16 @@
 """Timing processes and the one who lets them take turns."""
 
 import os
+import signal
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 
 from worker.engine.errors import Stopped
-from worker.engine.measure.conductor import contest
-from worker.engine.measure.contestant import Conditions, Entry
+from worker.engine.measure.conductor import _Team, contest
+from worker.engine.measure.contestant import Conditions, Contestant, Entry, ProcessFacts
 from worker.engine.measure.latency import speedup
 from worker.engine.measure.stopwatch import is_stable, turn
 from worker.engine.models.config import ModelConfig
@@ -59,6 +61,64 @@ def test_each_execution_is_a_process_with_turns_of_its_own(folder: Path) -> None
     for one in timed:
         assert one.latencies[1].executions == 2
         assert one.latencies[1].block_medians_s().shape == (2, 2)
+
+
+def test_one_whose_process_is_killed_is_left_out_and_the_others_go_on(folder: Path) -> None:
+    killed: list[int] = []
+
+    def kill_the_first() -> None:
+        if not killed:
+            killed.extend(_timing_processes()[:1])
+            os.kill(killed[0], signal.SIGKILL)
+
+    timed, skipped = contest(
+        [Entry(name, folder, "onnxruntime") for name in "ab"],
+        CONDITIONS,
+        batch_sizes=(1, 2),
+        warmup_s=0.0,
+        blocks=3,
+        block_s=0.0,
+        on_block=kill_the_first,
+    )
+    assert [(one.entry.name, one.code) for one in skipped] == [("a", "out_of_memory")]
+    assert [one.entry.name for one in timed] == ["b"]
+    assert [len(one.block_sizes) for one in timed[0].latencies.values()] == [3, 3]
+
+
+def _timing_processes() -> list[int]:
+    """Our own children, the oldest first."""
+    own = f"/proc/self/task/{os.getpid()}/children"
+    return sorted(int(pid) for pid in Path(own).read_text(encoding="ascii").split())
+
+
+@pytest.mark.parametrize(("runtime", "cold_start_s"), [("torch_compile", 90.0), ("eager", 3.0)])
+def test_a_cold_start_that_compiles_is_that_of_the_process_which_compiled(
+    runtime: str, cold_start_s: float, tmp_path: Path
+) -> None:
+    team = _Team(Entry("a", tmp_path, runtime), tuple(map(_Told, (90.0, 2.0, 3.0))))  # type: ignore[arg-type]
+    assert team.facts().cold_start_s == cold_start_s
+
+
+@dataclass(frozen=True)
+class _Told:
+    """A process whose cold start is known."""
+
+    cold_start_s: float
+
+    def facts(self) -> ProcessFacts:
+        return ProcessFacts("fp32", self.cold_start_s, 2, 1, None, 1, 0.0)
+
+
+def test_models_do_not_share_what_they_compile(folder: Path, tmp_path: Path) -> None:
+    places = set()
+    for name in "ab":
+        with Contestant(Entry(name, folder, "eager"), CONDITIONS, tmp_path / name) as one:
+            one.load(1)  # an answer: its environment is in place
+            environment = Path(f"/proc/{one._process.pid}/environ").read_bytes().split(b"\0")
+            places |= {each for each in environment if each.startswith(b"TORCHINDUCTOR_CACHE_DIR")}
+    assert places == {
+        f"TORCHINDUCTOR_CACHE_DIR={tmp_path}/{name}/compiled".encode() for name in "ab"
+    }
 
 
 def test_a_measurement_that_is_stopped_is_none(folder: Path) -> None:

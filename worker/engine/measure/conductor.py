@@ -18,6 +18,7 @@ from worker.engine.measure.contestant import (
     ProcessFacts,
 )
 from worker.engine.measure.latency import Latency
+from worker.engine.measure.runtimes import RUNTIMES
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Skipped:
     reason: str
 
 
-@dataclass
+@dataclass(eq=False)
 class _Team:
     """The processes of one entry, and what was seen of them."""
 
@@ -63,11 +64,13 @@ class _Team:
             self.unsettled.append(batch_size)
 
     def facts(self) -> ProcessFacts:
-        """Memory of the process that took most, the median cold start. Raises `NotExportable`."""
+        """Memory of the process that took most, the median cold start; where a start compiles,
+        that of the one which had to. Raises `NotExportable`."""
         found = [one.facts() for one in self.processes]
+        typical = max if RUNTIMES[self.entry.runtime].compiles else statistics.median
         return replace(
             max(found, key=lambda facts: facts.peak_rss_bytes),
-            cold_start_s=statistics.median(facts.cold_start_s for facts in found),
+            cold_start_s=typical(facts.cold_start_s for facts in found),
             max_abs_difference=max(facts.max_abs_difference for facts in found),
         )
 
@@ -78,6 +81,11 @@ class _Team:
             for batch_size, spent in one.energies.items():
                 found[batch_size] = spent + found.get(batch_size)
         return found
+
+    def close(self) -> None:
+        """End the processes, whose memory the others may need. Twice is as once."""
+        for one in self.processes:
+            one.close()
 
 
 def contest(
@@ -103,7 +111,7 @@ def contest(
     with _started(entries, conditions, executions) as (teams, skipped):
         for batch_size in batch_sizes:
             _prepared(teams, skipped, batch_size, warmup_s)
-            taken = _turns(teams, blocks, block_s, should_stop, on_block)
+            taken = _turns(teams, skipped, blocks, block_s, should_stop, on_block)
             for team in teams:
                 samples = [taken[one] for one in team.processes]
                 team.latencies[batch_size] = Latency.from_executions(samples)
@@ -149,26 +157,40 @@ def _prepared(teams: list[_Team], skipped: list[Skipped], batch_size: int, warmu
         try:
             team.prepare(batch_size, warmup_s)
         except EngineError as error:
-            teams.remove(team)
-            skipped.append(Skipped(team.entry, error.code, str(error)))
+            _left_out(team, error, teams, skipped)
+
+
+def _left_out(team: _Team, error: EngineError, teams: list[_Team], skipped: list[Skipped]) -> None:
+    teams.remove(team)
+    team.close()
+    skipped.append(Skipped(team.entry, error.code, str(error)))
 
 
 def _turns(
-    teams: Sequence[_Team],
+    teams: list[_Team],
+    skipped: list[Skipped],
     blocks: int,
     block_s: float,
     should_stop: Callable[[], bool],
     on_block: Callable[[], None],
 ) -> dict[Contestant, list[list[float]]]:
+    """Samples [turn][sample] of each process; a team of which one dies leaves `teams`."""
     in_order = [
-        one for each in zip(*(team.processes for team in teams), strict=True) for one in each
+        (team, one)
+        for each in zip(*(team.processes for team in teams), strict=True)
+        for team, one in zip(list(teams), each, strict=True)
     ]
-    taken: dict[Contestant, list[list[float]]] = {one: [] for one in in_order}
+    taken: dict[Contestant, list[list[float]]] = {one: [] for _, one in in_order}
     for number in range(blocks):
         # Who goes first changes, so that nobody always follows the same one.
-        for one in in_order if number % 2 == 0 else reversed(in_order):
+        for team, one in in_order if number % 2 == 0 else reversed(in_order):
             if should_stop():
                 raise Stopped
-            taken[one].append(one.turn(block_s))
+            if team not in teams:
+                continue
+            try:
+                taken[one].append(one.turn(block_s))
+            except EngineError as error:
+                _left_out(team, error, teams, skipped)
         on_block()
     return taken

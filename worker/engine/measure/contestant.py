@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from worker.engine.device import Precision
-from worker.engine.errors import EngineError, NotExportable
+from worker.engine.errors import EngineError, NotExportable, OutOfMemory
 from worker.engine.measure.energy import Source
 from worker.engine.measure.runner import checked_difference, inputs_of, reference_of
 from worker.engine.measure.runtimes import RUNTIMES
@@ -92,7 +93,12 @@ class Contestant:
             self._file = weights_path(entry.folder)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "worker.engine.measure.timing_process"],
-            env={"PYTHONPATH": os.pathsep.join(sys.path), **conditions.environment},
+            env={
+                "PYTHONPATH": os.pathsep.join(sys.path),
+                **conditions.environment,
+                # Models of one architecture compile alike: each is to find nothing of another's.
+                "TORCHINDUCTOR_CACHE_DIR": str(scratch / "compiled"),
+            },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -176,13 +182,21 @@ class Contestant:
         except BrokenPipeError:
             line = ""
         if not line:
-            raise NotExportable(
-                f"the process of {self.entry.runtime} ended with {self._process.wait()}"
-            )
+            raise _death(self.entry.runtime, self._process.wait())
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise engine_error(answer["error"], answer["message"])
         return answer
+
+
+def _death(runtime: str, code: int) -> EngineError:
+    """Nobody but the kernel kills a timing process that is still asked."""
+    if code == -signal.SIGKILL:
+        return OutOfMemory(
+            f"memory ran out: the process of {runtime} was killed. "
+            "Ask for fewer models or executions at once, or for smaller batches"
+        )
+    return NotExportable(f"the process of {runtime} ended with {code}")
 
 
 def engine_error(code: str, message: str) -> EngineError:

@@ -75,11 +75,13 @@ class Load(Protocol):
 
 @dataclass(frozen=True)
 class Runtime:
-    """`write` is None for a runtime that runs the folder; `name` is that of the file."""
+    """`write` is None for a runtime that runs the folder; `name` is that of the file. `compiles`
+    tells that its first answer compiles, and that a later process may find what it left."""
 
     load: Load
     write: Write | None = None
     name: str = "model.onnx"
+    compiles: bool = False
 
     def __call__(
         self,

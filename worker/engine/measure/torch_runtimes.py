@@ -86,5 +86,5 @@ def _runner(forward: Forward, config: ModelConfig, setting: Setting) -> Runner:
 
 
 eager: Final = Runtime(_load_eager)
-torch_compile: Final = Runtime(_load_compiled)
+torch_compile: Final = Runtime(_load_compiled, compiles=True)
 aotinductor: Final = Runtime(_load_aoti, _write_aoti, "model.pt2")
