@@ -7,6 +7,7 @@ from typing import Final
 from service.contract.prune import Targets
 from service.contract.prune_result import PairedLatency, TargetResult
 from service.contract.training import ModelFacts
+from service.reports.promises import missed_by
 from worker.engine.errors import NotPrunable, TargetNotReached
 from worker.engine.measure.latency import speedup
 from worker.engine.measure.size import nonzero_parameters
@@ -20,6 +21,7 @@ _GRID: Final = tuple(number / 128 for number in range(1, 128))
 _RECOVERY_EPOCHS: Final = 1  # of training, before a candidate is judged
 _MARGIN: Final = 0.97  # a latency is measured again in the end, and may then be a little higher
 _TRIED: Final = "tried"
+_DROP: Final = "max_accuracy_drop_points"
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Search:
         while True:
             made = self.run.make(self.amounts[index])
             drop = self.drop(made.steps[-1].validation_accuracy)
-            if drop <= self.targets.max_accuracy_drop_points:
+            if _is_kept(_DROP, self.targets.max_accuracy_drop_points, drop):
                 return made
             if index == least:
                 raise TargetNotReached(
@@ -144,7 +146,7 @@ class Search:
         module = self.run.recover(self.pruner.prune(amount), _RECOVERY_EPOCHS)
         most = self.targets.max_accuracy_drop_points
         assert most is not None
-        return self.drop(self.run.accuracy(module)) <= most
+        return _is_kept(_DROP, most, self.drop(self.run.accuracy(module)))
 
 
 def verified(
@@ -163,15 +165,18 @@ def verified(
         "size_bytes": float(smallest_bytes),
         "latency_ms": 0.0 if timed is None else timed.pruned_p50_ms,
         "min_speedup": 0.0 if timed is None else timed.speedup,
-        "max_accuracy_drop_points": search.drop(accuracy),
+        _DROP: search.drop(accuracy),
     }
     results = []
     for name in reached:
         asked = getattr(targets, name)
         if asked is None:
             continue
-        kept = reached[name] >= asked if name == "min_speedup" else reached[name] <= asked
-        if not kept:
+        if not _is_kept(name, asked, reached[name]):
             raise TargetNotReached(f"{name} {asked:g}: {reached[name]:.4f} was reached")
         results.append(TargetResult(name=name, asked=asked, reached=reached[name]))
     return tuple(results)
+
+
+def _is_kept(name: str, asked: float, reached: float) -> bool:
+    return missed_by(name, asked, reached) is None

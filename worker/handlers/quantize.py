@@ -9,6 +9,7 @@ from service.contract.quantize import QuantizeSpec
 from service.contract.quantize_result import QuantizedLayer, QuantizeResult
 from service.contract.training import ModelFacts
 from service.reports.key_figures import key_figures
+from service.reports.promises import missed_by
 from worker.engine.errors import TargetNotReached
 from worker.engine.export.onnx import with_metadata
 from worker.engine.models.folder import load_any, save_graph
@@ -117,7 +118,7 @@ def _kept(spec: QuantizeSpec, drop: float) -> tuple[TargetResult, ...]:
     if spec.targets is None:
         return ()
     asked = spec.targets.max_accuracy_drop_points
-    if drop > asked:
+    if missed_by("max_accuracy_drop_points", asked, drop) is not None:
         raise TargetNotReached(
             f"max_accuracy_drop_points {asked:g}: {drop:.2f} points of validation accuracy are lost"
         )

@@ -17,6 +17,7 @@ from service.contract.quantize import (
 )
 from service.contract.quantize_result import AwareTraining
 from service.contract.training import Evaluation
+from service.reports.promises import missed_by
 from worker.engine.data.split import Data, Split
 from worker.engine.device import has_int8_products
 from worker.engine.errors import NotQuantizable, Stopped, TargetNotReached
@@ -161,7 +162,9 @@ class QuantizeRun:
             return True
         before = self.original_validation.accuracy
         right = self._accuracy(self._logits(content, self.data.validation))
-        return 100 * (before - right) <= targets.max_accuracy_drop_points
+        drop = 100 * (before - right)
+        asked = targets.max_accuracy_drop_points
+        return missed_by("max_accuracy_drop_points", asked, drop) is None
 
     @cached_property
     def original_validation(self) -> Evaluation:
@@ -175,7 +178,9 @@ class QuantizeRun:
     def _measured(self, quantizer: Int8Tool, layers: tuple[Layer, ...]) -> tuple[Sensitivity, ...]:
         self.job.observer.on_phase("measuring sensitivity")
         count = min(_JUDGED, len(self.data.validation))
-        split = self.data.validation.take(torch.arange(count))
+        # Evenly spread: the split's order may be that of its classes.
+        spread = torch.linspace(0, len(self.data.validation) - 1, count).round().long()
+        split = self.data.validation.take(spread)
         reference = self._answers(quantizer.plain(), split)
         return sensitivities(
             quantizer,
