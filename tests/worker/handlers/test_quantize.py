@@ -16,7 +16,7 @@ from worker.engine.models.graph import Graph
 from worker.handlers import handle
 from worker.handlers.common import Job
 from worker.handlers.plan import plan
-from worker.handlers.quantize import quantize
+from worker.handlers.quantize import _kept, quantize
 
 QUANTIZE: dict[str, Any] = {
     "kind": "quantize",
@@ -129,3 +129,12 @@ def test_the_plan_names_the_method(make_job: MakeJob) -> None:
     result = plan(make_job(Recorder(), **QUANTIZE, dry_run=True)).result
     assert isinstance(result, PlanResult)
     assert "static_int8" in result.summary
+
+
+def test_a_target_that_is_met_to_the_last_bit_is_kept(make_job: MakeJob) -> None:
+    job = make_job(Recorder(), **QUANTIZE, targets={"max_accuracy_drop_points": 1})
+    assert job.spec.kind == "quantize"
+    drop = 100 * (0.95 - 0.94)  # 1.0000000000000009
+    assert [one.reached for one in _kept(job.spec, drop)] == [drop]
+    with pytest.raises(TargetNotReached):
+        _kept(job.spec, 1.01)
