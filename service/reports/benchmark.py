@@ -132,7 +132,7 @@ def _notes(result: BenchmarkResult, names: list[str]) -> tuple[str, ...]:
         *_noise_note(noisy),
         *_skip_notes(result, names),
         "All models were timed side by side, in interleaved turns; a speed-up is the median of "
-        "paired ratios, its interval a bootstrap over the turns.",
+        "paired ratios, its interval a bootstrap over processes and turns.",
         accuracy_note(names[best], result.models[best].test),
         ARTIFACT_NOTE,
     )

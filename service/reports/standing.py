@@ -40,10 +40,15 @@ def setting_of(measured: LatencyResult | SpeedupResult) -> Setting:
 
 
 def first_setting(result: BenchmarkResult) -> Setting | None:
-    """The smallest batch size of the first runtime: what a single request meets. None if nothing
-    was timed."""
+    """The smallest batch size of the runtime that ran most models, the first of equals: what a
+    single request meets, where they can be compared. None if nothing was timed."""
     measured = settings(result)
-    return min(one for one in measured if one.runtime == measured[0].runtime) if measured else None
+    if not measured:
+        return None
+    ran = [{one.runtime for one in model.latencies} for model in result.models]
+    runtimes = dict.fromkeys(one.runtime for one in measured)
+    runtime = max(runtimes, key=lambda name: sum(name in each for each in ran))
+    return min(one for one in measured if one.runtime == runtime)
 
 
 def latency_at(model: BenchmarkedModel, setting: Setting | None) -> LatencyResult | None:

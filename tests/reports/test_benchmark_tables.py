@@ -2,6 +2,7 @@
 
 from service.contract.benchmark import BenchmarkResult, SpeedupResult
 from service.contract.reports import Interval
+from service.reports.standing import Setting, first_setting
 from tests.reports import samples
 from tests.reports.before_after_sample import process
 
@@ -44,3 +45,24 @@ def test_a_change_of_model_and_runtime_is_against_the_baseline_in_the_first_runt
 def test_older_results_have_neither_table() -> None:
     report = samples.report(samples.benchmark())
     assert not {"processes", "runtime-speedups"} & {table.id for table in report.tables}
+
+
+def test_the_summary_is_of_the_runtime_that_ran_most_models() -> None:
+    spec, result = samples.benchmark()
+    teacher, *others = result.models
+    # What a graph is: it runs in ONNX Runtime only.
+    graphs = [
+        one.model_copy(
+            update={
+                "latencies": tuple(each for each in one.latencies if each.runtime != "eager"),
+                "speedups": tuple(each for each in one.speedups if each.runtime != "eager"),
+            }
+        )
+        for one in others
+    ]
+    assert first_setting(result) == Setting(1, "eager")
+    result = result.model_copy(update={"models": (teacher, *graphs)})
+    assert first_setting(result) == Setting(1, "onnxruntime")
+    report = samples.report((spec, result))
+    chart = next(one for one in report.charts if one.id == "speedup")
+    assert not chart.description.endswith(": .")
