@@ -14,7 +14,7 @@ BUDGET  ?= quick
 export OMP_WAIT_POLICY ?= passive
 export GOMP_SPINCOUNT ?= 1000
 
-.PHONY: help demo test test-long check format bench lock licences clean
+.PHONY: help demo test test-long check format bench docs lock licences clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -53,6 +53,10 @@ format: $(VENV)/.installed-dev  ## Format in place
 
 bench: $(VENV)/.installed-dev  ## List the benchmarks, or run one: make bench BENCH=job_overhead
 	@$(BIN)/python -m benchmarks $(if $(BENCH),$(BENCH) --seed $(SEED) --minutes $(MINUTES) --budget $(BUDGET))
+
+docs: $(VENV)/.installed-dev  ## Build the documentation into site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@echo "Read it: $(BIN)/python -m http.server --bind 127.0.0.1 --directory site 8080"
 
 lock: $(VENV)/.installed-dev  ## Lock what is shipped, with hashes, after a change of constraints.txt
 	$(BIN)/pip install --quiet uv==0.13.9
