@@ -4,12 +4,12 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Set
 from dataclasses import dataclass, field
 from typing import Final
 
 from service.api.schemas import event_read, progress_read
+from service.api.unseen import Unseen
 from service.contract.wire import EventRead
 from service.store.errors import DatabaseUnavailable
 from service.store.events import EventStore
@@ -21,7 +21,6 @@ from service.store.values import JobFilter
 log = logging.getLogger(__name__)
 
 _POLL_S: Final = 0.2
-_OVERLAP: Final = 200  # ids re-read each time: on Postgres a smaller id may commit later
 _CAPACITY: Final = 1000
 _TICK_EVERY: Final = 3  # polls between two looks at the progress of running jobs
 _MAX_RUNNING: Final = 1000
@@ -69,8 +68,7 @@ class Feed:
         self._database = database
         self._subscriptions: set[Subscription] = set()
         self._wanted = asyncio.Event()
-        self._seen: OrderedDict[int, None] = OrderedDict()
-        self._last_id = 0
+        self._unseen = Unseen()
         self._ticks: dict[str, Tick] = {}
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -117,9 +115,7 @@ class Feed:
         subscription = Subscription(project, job_id, key_id)
         async with self._polling:
             if not self._subscriptions:
-                self._seen.clear()
-                self._last_id = await asyncio.to_thread(self._newest)
-                await asyncio.to_thread(self._poll)  # what is there already is past
+                await asyncio.to_thread(self._skip)
             self._subscriptions.add(subscription)
         self._wanted.set()
         try:
@@ -187,24 +183,14 @@ class Feed:
                         found[row.id] = Tick(project, row.id, data)
         return found
 
-    def _newest(self) -> int:
+    def _skip(self) -> None:
         with self._database.read() as session:
-            return EventStore(session).last_id()
+            self._unseen.skip(EventStore(session))
 
     def _poll(self) -> list[Event]:
         with self._database.read() as session:
-            rows = EventStore(session).since(max(0, self._last_id - _OVERLAP))
-        fresh = []
-        for row in rows:
-            if row.id in self._seen:
-                continue
-            self._seen[row.id] = None
-            fresh.append(Event(row.id, row.seq, row.project, event_read(row, of_all=True)))
-        if rows:
-            self._last_id = max(self._last_id, rows[-1].id)
-        while len(self._seen) > 4 * _OVERLAP + len(rows):
-            self._seen.popitem(last=False)
-        return fresh
+            rows = self._unseen.read(EventStore(session))
+        return [Event(row.id, row.seq, row.project, event_read(row, of_all=True)) for row in rows]
 
 
 def _offer(subscription: Subscription, event: Item) -> None:

@@ -59,9 +59,12 @@ def readyz(services: ServicesDep) -> Response:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 def metrics(request: Request, services: ServicesDep) -> Response:
-    """Jobs by kind and state, workers, requests, streams."""
+    """Jobs, queue, workers, requests, webhooks; docs/how-to/observe.md has the list. 200 also
+    without a database, then with `modelpress_database_up 0` and what this process itself knows."""
     measures: Measures = request.app.state.measures
-    text = measures.exposition(services.database, services.settings.lease_s)
+    text = measures.exposition(
+        services.database, services.settings.lease_s, broker_up=services.broker_reachable()
+    )
     return Response(text, media_type=MEDIA_TYPE)
 
 

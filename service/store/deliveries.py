@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from service.contract.webhooks import DeliveryStatus
@@ -95,6 +95,15 @@ class DeliveryStore:
     def is_due(self) -> bool:
         """Whether `claim` would find one, without a lock."""
         return self._session.execute(self._due(now(self._session)).limit(1)).first() is not None
+
+    def pending(self) -> tuple[int, float]:
+        """How many messages are not over, of all projects, and the age of the oldest of them."""
+        query = select(func.count(), func.min(DeliveryRow.created_at))
+        count, oldest = self._session.execute(
+            query.where(spelled_out(DeliveryRow.status, {"pending"}))
+        ).one()
+        age = timedelta() if oldest is None else now(self._session) - oldest
+        return count, max(0.0, age.total_seconds())
 
     def claim(self, lease_s: float) -> ClaimedDelivery | None:
         """Take the message that is due longest; nobody else does while the lease lasts.

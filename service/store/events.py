@@ -20,13 +20,21 @@ class EventStore:
         return self._session.scalars(query.order_by(EventRow.seq).limit(limit)).all()
 
     def since(
-        self, after_id: int, project: str | None = None, limit: int = 1000
+        self,
+        after_id: int,
+        project: str | None = None,
+        limit: int = 1000,
+        *,
+        only: str | None = None,
     ) -> Sequence[EventRow]:
-        """All jobs' events with a global id above `after_id`. On Postgres a transaction that
-        began earlier may commit a smaller id later: callers ask again from a little before."""
+        """All jobs' events with a global id above `after_id`, `only` those of a type. On Postgres
+        a transaction that began earlier may commit a smaller id later: callers ask again from a
+        little before."""
         query = select(EventRow).where(EventRow.id > after_id)
         if project is not None:
             query = query.where(EventRow.project == project)
+        if only is not None:
+            query = query.where(EventRow.type == only)
         return self._session.scalars(query.order_by(EventRow.id).limit(limit)).all()
 
     def last_id(self) -> int:

@@ -1,6 +1,6 @@
 """Jobs: the store that everybody uses. It never commits; claims and finishes have own files."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from service.store.types import clean_text
 from service.store.values import (
     ClaimedJob,
     ClaimingWorker,
+    Clocks,
     JobFilter,
     JobProgress,
     Moved,
@@ -218,6 +219,18 @@ class JobStore:
     def oldest_queued_s(self, project: str | None = None) -> float | None:
         """See `waiting.oldest_queued_s`."""
         return waiting.oldest_queued_s(self._session, project)
+
+    def queue_by_device(self) -> dict[str, tuple[int, float]]:
+        """See `waiting.queue_by_device`."""
+        return waiting.queue_by_device(self._session)
+
+    def clocks(self, job_ids: Collection[str]) -> Sequence[Clocks]:
+        """What those of the jobs that are still there took so far, the present wait or run not
+        counted."""
+        query = select(
+            JobRow.id, JobRow.kind, JobRow.status, JobRow.queue_seconds, JobRow.run_seconds
+        ).where(JobRow.id.in_(job_ids))
+        return [Clocks(*row) for row in self._session.execute(query)]
 
     def waiting_for(self, row: JobRow, alive_within_s: float) -> Sequence[str]:
         """See `waiting.waiting_for`."""

@@ -70,6 +70,17 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Clocks:
+    """How long a job waited and ran so far."""
+
+    id: str
+    kind: str
+    status: JobStatus
+    queue_seconds: float
+    run_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimedJob:
     """A job that is now the worker's until the lease ends. `run` goes with every later write.
 

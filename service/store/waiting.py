@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from service.store.claims import eligible
@@ -31,6 +31,23 @@ def oldest_queued_s(session: Session, project: str | None) -> float | None:
         query = query.where(JobRow.project == project)
     oldest = session.execute(query).scalar_one()
     return None if oldest is None else max(0.0, (now(session) - oldest).total_seconds())
+
+
+def queue_by_device(session: Session) -> dict[str, tuple[int, float]]:
+    """Eligible jobs of all projects, and the age of the oldest: of those that need a GPU (`cuda`)
+    and of those that any worker may run (`any`)."""
+    needs = case((JobRow.device == "cuda", "cuda"), else_="any")
+    rows = session.execute(
+        select(needs, func.count(), func.min(JobRow.queued_at))
+        .where(eligible(session))
+        .group_by(needs)
+    ).all()
+    moment = now(session)
+    found = {
+        device: (count, max(0.0, (moment - oldest).total_seconds()))
+        for device, count, oldest in rows
+    }
+    return {"any": (0, 0.0), "cuda": (0, 0.0)} | found
 
 
 def waiting_for(session: Session, row: JobRow, alive_within_s: float) -> list[str]:

@@ -7,8 +7,10 @@ compare-and-set, so that any number of couriers send no try twice.
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Final, Protocol
 
+from service.contract.webhooks import DeliveryStatus
 from service.store.deliveries import Answer, ClaimedDelivery, DeliveryStore
 from service.store.errors import DatabaseUnavailable
 from service.store.session import Database
@@ -31,7 +33,15 @@ class Sends(Protocol):
 class Courier:
     """The threads."""
 
-    def __init__(self, database: Database, sender: Sends, version: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        sender: Sends,
+        version: str,
+        tried: Callable[[DeliveryStatus], None] = lambda status: None,
+    ) -> None:
+        """`tried` is told of each try that was made, from any of the threads."""
+        self._tried = tried
         self._database = database
         self._sender = sender
         self._agent = f"Modelpress/{version}"
@@ -78,6 +88,8 @@ class Courier:
         answer = self._send(claimed)
         with self._database.transaction() as session:
             status = DeliveryStore(session).finish(claimed, answer)
+        if status is not None:
+            self._tried(status)
         if not answer.arrived:
             log.info(
                 "webhook %s: try %d of %s failed (%s); now %s",
