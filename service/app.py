@@ -34,6 +34,7 @@ from service.audit import Trail
 from service.auth import Keyring, ensure_key
 from service.blobs import BlobStore
 from service.config import Settings
+from service.contract.webhooks import DeliveryStatus
 from service.keeping import Keeper
 from service.queue import JobQueue, broker_answers
 from service.relay import Relay
@@ -137,7 +138,9 @@ def _lifespan(
                 stack.callback(services.database.close)
             stack.callback(services.trail.close)
             if own_relay:
-                app.state.services = _start_queue(settings, services, stack)
+                app.state.services = _start_queue(
+                    settings, services, stack, app.state.measures.tried
+                )
             try:
                 yield
             finally:
@@ -146,7 +149,12 @@ def _lifespan(
     return lifespan
 
 
-def _start_queue(settings: Settings, services: Services, stack: contextlib.ExitStack) -> Services:
+def _start_queue(
+    settings: Settings,
+    services: Services,
+    stack: contextlib.ExitStack,
+    tried: Callable[[DeliveryStatus], None],
+) -> Services:
     """Relay, sweep and courier on threads of their own, until the stack unwinds."""
     queue = JobQueue(settings.broker)
     relay = Relay(queue)
@@ -159,7 +167,8 @@ def _start_queue(settings: Settings, services: Services, stack: contextlib.ExitS
     keeper = Keeper(services.database, services.blobs, settings)
     keeper.start()
     stack.callback(keeper.close)
-    courier = Courier(services.database, Sender(settings.own_networks), version("modelpress"))
+    sender = Sender(settings.own_networks)
+    courier = Courier(services.database, sender, version("modelpress"), tried)
     courier.start()
     stack.callback(courier.close)
     return replace(services, relay=relay, broker_reachable=lambda: broker_answers(settings.broker))
