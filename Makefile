@@ -34,7 +34,7 @@ demo: $(VENV)/.installed-all  ## Watch a real model get smaller (about a minute 
 	@$(BIN)/modelpress demo
 
 test: $(VENV)/.installed-dev  ## Run the tests
-	$(BIN)/pytest -m "not long"
+	$(BIN)/pytest -m "not long" -n 2 --dist loadfile
 
 test-long: $(VENV)/.installed-dev  ## Run the long campaigns too
 	$(BIN)/pytest --timeout=3600

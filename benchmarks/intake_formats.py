@@ -43,7 +43,7 @@ def run(options: Options) -> Report:
     """Each of the four in turn, against one service."""
     report = Report()
     with running_stack() as (client, http):
-        before = _pids(client)
+        before = _pids(client, http)
         cases = corpus(options.seed)[: _FILES[options.budget]]
         half = len(cases) // 2
         _malformed(report, "", http, cases[:half])
@@ -56,14 +56,14 @@ def run(options: Options) -> Report:
         _hostile(report, http)
         _bombs(report, http)
         _giant(report, http)
-        ended = before - _pids(client)
+        ended = before - _pids(client, http)
         report.at_most("processes of the service that ended", len(ended), "", 0, "0")
     return report
 
 
-def _pids(client: Client) -> set[object]:
+def _pids(client: Client, http: httpx2.Client) -> set[object]:
     """The API, and the workers as the API sees them."""
-    return {api_process().pid, *(worker.id for worker in client.workers())}
+    return {api_process(http).pid, *(worker.id for worker in client.workers())}
 
 
 def _malformed(report: Report, when: str, http: httpx2.Client, cases: Sequence[Case]) -> None:

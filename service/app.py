@@ -41,6 +41,7 @@ from service.relay import Relay
 from service.services import Nudger, Services
 from service.store.session import Database
 from service.sweep import Sweep
+from service.web import install as install_web
 from service.webhooks.courier import Courier
 from service.webhooks.sending import Sender
 from service.wiring import open_blob_store
@@ -107,6 +108,7 @@ def create_app(
     for module in _ROUTERS:
         app.include_router(module.router)
     problems.install(app)
+    install_web(app, settings.data_dir / "cache")
     return Edge(
         app,
         max_body_bytes=settings.max_body_bytes,

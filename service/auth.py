@@ -1,6 +1,7 @@
 """Who asks, and what they may do."""
 
 import hashlib
+import secrets
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,7 @@ from service.contract.wire import Scope
 from service.errors import Forbidden, Unauthorized
 from service.key_text import generate_key as generate_key
 from service.key_text import hint_of, is_well_formed
+from service.store.browser_sessions import SessionStore
 from service.store.keys import KeyStore
 from service.store.limits import alone
 from service.store.session import Database
@@ -99,6 +101,30 @@ class Keyring:
             raise OpensNothing(ended)
         self._touch(found.id)
         return Caller(found.id, found.project, found.scopes)
+
+    def caller_by_session(self, secret: str) -> Caller:
+        """Who signed in with a browser that shows this cookie.
+
+        Raises Unauthorized once the session is over, or its key opens nothing any more.
+        """
+        with self._database.read() as session:
+            found = SessionStore(session).opened_by(secret_sha256(secret))
+        if found is None:
+            raise Unauthorized("this sign-in is over: sign in again")
+        self._touch(found.id)
+        return Caller(found.id, found.project, found.scopes)
+
+    def sign_in(self, key_id: str, life_s: float) -> str:
+        """Open a session of a key. Returns the cookie's value, which is kept nowhere."""
+        secret = secrets.token_urlsafe(32)
+        with self._database.transaction() as session:
+            SessionStore(session).open(secret_sha256(secret), key_id, life_s)
+        return secret
+
+    def sign_out(self, secret: str) -> None:
+        """End a session. One that is over, or never was, is no error."""
+        with self._database.transaction() as session:
+            SessionStore(session).close(secret_sha256(secret))
 
     def _touch(self, key_id: str) -> None:
         """Note its use in the row, once a minute: see `KeyStore.touch`."""

@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     max_stored_bytes: Count = Field(
         None, description="Bytes that a project keeps; None: as many as there is room for."
     )
+    session_s: Seconds = Field(
+        43_200.0, description="Life of a sign-in to the dashboard, which nothing prolongs."
+    )
     rate_reads: PerMinute = Field(
         60_000, description="Reading requests of a key in a minute, of one API process; 0: any."
     )

@@ -3,7 +3,7 @@
 ServiceError
 ├── BadRequest          400  the request itself is malformed
 ├── Unauthorized        401  no key, or none that is good
-├── Forbidden           403  the key's scope is too small
+├── Forbidden           403  the key's scope is too small, or a page of another site asked
 ├── Missing             404  not there, as far as this project can see
 ├── NotAcceptable       406  no such representation
 ├── Clash               409  the thing's state, or another thing, forbids it

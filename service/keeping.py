@@ -18,6 +18,7 @@ from service.config import Settings
 from service.store import retention
 from service.store.audit import forget_audit
 from service.store.blob_uses import blobs_in_use
+from service.store.browser_sessions import forget_sessions
 from service.store.chores import take
 from service.store.errors import DatabaseUnavailable
 from service.store.session import Database, now
@@ -97,6 +98,7 @@ def forget(
         "metrics": (settings.keep_metrics_days, retention.forget_metrics, _JOBS_AT_ONCE),
         "logs": (settings.keep_logs_days, retention.forget_logs, _JOBS_AT_ONCE),
         "audit": (settings.keep_audit_days, forget_audit, _ROWS_AT_ONCE),
+        "sessions": (0.0, forget_sessions, _ROWS_AT_ONCE),
     }
     return {
         what: _in_batches(database, days, how, most, stopping)

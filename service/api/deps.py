@@ -1,13 +1,15 @@
 """What handlers ask for."""
 
+from collections.abc import Callable
 from typing import Annotated, Final
 
 from fastapi import Depends, Query, Request, Security
 from fastapi.security import HTTPBearer
 
 from service import audit
+from service.api import browser
 from service.api.rates import Rates, neighbourhood
-from service.auth import Caller, OpensNothing
+from service.auth import Caller, Keyring, OpensNothing
 from service.contract.wire import Problem
 from service.errors import Unauthorized
 from service.services import Services
@@ -30,7 +32,28 @@ ServicesDep = Annotated[Services, Depends(get_services)]
 def _caller(
     request: Request, services: ServicesDep, _: Annotated[object, Security(_scheme)]
 ) -> Caller:
-    """Who asks. The audit log hears of it here, once for every route there is."""
+    return identify(request, services)
+
+
+def identify(request: Request, services: Services) -> Caller:
+    """Who asks, by key or by the cookie of a sign-in; a key goes before a cookie, which comes
+    along unasked. Raises Unauthorized, Forbidden or TooMany."""
+    header = request.headers.get("authorization")
+    secret = browser.session_secret(request)
+    if header is not None or secret is None:
+        return identify_key(request, services, header)
+    caller = _known(request, services, lambda keyring: keyring.caller_by_session(secret))
+    browser.check_token(request, secret)
+    return caller
+
+
+def identify_key(request: Request, services: Services, header: str | None) -> Caller:
+    """Whose key that is, as `Authorization` has it. Raises Unauthorized or TooMany."""
+    return _known(request, services, lambda keyring: keyring.caller(header))
+
+
+def _known(request: Request, services: Services, look_up: Callable[[Keyring], Caller]) -> Caller:
+    """Counts and writes down who asks: the audit log hears of every route here."""
     operation = audit.current()
     assert operation is not None
     operation.does(request.scope["route"].name, _target(request))
@@ -39,7 +62,7 @@ def _caller(
     stands = request.scope.setdefault("state", {})
     rates.refusals.check(address)
     try:
-        caller = services.keyring.caller(request.headers.get("authorization"))
+        caller = look_up(services.keyring)
     except Unauthorized as error:
         if isinstance(error, OpensNothing) and error.ended is not None:
             operation.by(error.ended.id, error.ended.project)

@@ -41,6 +41,13 @@ _SHOWN: Final = 200
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _BRACKET: Final = re.compile(rb"[\[\]{}]")
 _API_CSP: Final = b"default-src 'none'; frame-ancestors 'none'"
+_UI_CSP: Final = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    b"connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; "
+    b"frame-ancestors 'none'"
+)
+_SIGN_IN: Final = "/ui/session"
+_MAX_FORM_BYTES: Final = 4096
 _DOCS_CSP: Final = (
     b"default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     b"img-src 'self' data:; frame-ancestors 'none'"
@@ -123,8 +130,11 @@ class Edge:
             await self._app(scope, receive, send)
             return
         try:
-            body = await self._read(scope, receive)
-            _check_json(scope, body)
+            if scope["path"] == _SIGN_IN:  # a form, and the one body that may hold a key
+                body = await self._read(scope, receive, _MAX_FORM_BYTES)
+            else:
+                body = await self._read(scope, receive, self._max_body_bytes)
+                _check_json(scope, body)
         except ServiceError as error:
             request_id = scope["state"]["request_id"]
             response = problem_response(request_id, scope["path"], error)
@@ -132,8 +142,7 @@ class Edge:
             return
         await self._app(scope, _replay(body, receive), send)
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes:
-        limit = self._max_body_bytes
+    async def _read(self, scope: Scope, receive: Receive, limit: int) -> bytes:
         declared = _header(scope, b"content-length")
         if declared is not None and declared.isdigit() and int(declared) > limit:
             raise TooLarge(f"a body may have {limit} bytes")
@@ -219,11 +228,13 @@ def _headers(scope: Scope, message: Message, request_id: str) -> list[tuple[byte
     path = scope["path"]
     present = {name.lower() for name, _ in message["headers"]}
     is_page = path.startswith(("/docs", "/redoc", "/static-offline-docs"))
-    csp = _DOCS_CSP if is_page else _API_CSP
+    is_ui = path == "/ui" or path.startswith("/ui/")
+    csp = _UI_CSP if is_ui else _DOCS_CSP if is_page else _API_CSP
     wanted = {
         b"x-request-id": request_id.encode(),
         b"x-content-type-options": b"nosniff",
-        b"referrer-policy": b"no-referrer",
+        # without a referrer a browser calls its forms' origin null, and sign-in asks for it
+        b"referrer-policy": b"same-origin" if is_ui else b"no-referrer",
         b"x-frame-options": b"DENY",
         b"content-security-policy": csp,
         b"cache-control": b"no-store",

@@ -1,7 +1,7 @@
 """The one place that turns exceptions into problem+json (RFC 9457)."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -24,6 +24,9 @@ from service.errors import (
 from service.store.errors import Conflict, DatabaseUnavailable, InvalidMove, NotFound
 
 log = logging.getLogger(__name__)
+
+DrawError = Callable[[Request, ServiceError], Response | None]
+"""Draws an error of a page; None where a program asked. Kept in `app.state.draw_error`."""
 
 TYPE_BASE: Final = "https://modelpress.dev/problems/"
 MEDIA_TYPE: Final = "application/problem+json"
@@ -101,7 +104,9 @@ def _respond(request: Request, error: ServiceError) -> Response:
     operation = audit.current()
     if operation is not None:
         operation.code = error.code
-    return problem_response(request_id_of(request), request.url.path, error)
+    draw: DrawError | None = getattr(request.app.state, "draw_error", None)
+    drawn = draw and draw(request, error)
+    return drawn or problem_response(request_id_of(request), request.url.path, error)
 
 
 def _service_error(request: Request, error: Exception) -> Response:

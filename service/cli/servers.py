@@ -57,6 +57,7 @@ def _announce(url: str, key: str, data_dir: Path) -> None:
     out().print(
         "Modelpress is up. Ctrl-C stops it.\n\n"
         f"  URL    {url}\n"
+        f"  Look   {url}/ui/sign-in#key={key}\n"
         f"  Docs   {url}/docs\n"
         f"  Key    {key}\n"
         f"  Data   {data_dir}\n\n"

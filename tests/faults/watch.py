@@ -14,14 +14,13 @@ MEBIBYTE: Final = 1 << 20
 _PAUSE_S: Final = 0.01
 
 
-def api_process() -> psutil.Process:
-    """The API among the processes that this one started."""
-    found = [
+def api_process(http: httpx2.Client) -> psutil.Process:
+    """The API that answers there, among the processes that this one started."""
+    (api,) = [
         child
         for child in psutil.Process().children()
-        if {"service.cli.main", "api"} <= set(child.cmdline())
+        if {"service.cli.main", "api", str(http.base_url.port)} <= set(child.cmdline())
     ]
-    (api,) = found
     return api
 
 
@@ -36,7 +35,7 @@ class Watch:
 @contextmanager
 def watched(http: httpx2.Client) -> Iterator[Watch]:
     """Look at the API's memory, and ask it for something small, all the time."""
-    seen, api, done = Watch(), api_process(), threading.Event()
+    seen, api, done = Watch(), api_process(http), threading.Event()
     start_bytes = api.memory_info().rss
     looks: list[Callable[[], None]] = [
         lambda: _look(seen, api, start_bytes),

@@ -1,11 +1,14 @@
 """What was kept long enough goes, and nothing else."""
 
+from service.auth import generate_key, new_key
 from service.config import Settings
 from service.keeping import forget
 from service.store.artifacts import ArtifactStore
 from service.store.audit import AuditFilter, AuditStore, NewEntry
+from service.store.browser_sessions import SessionStore
 from service.store.events import EventStore
 from service.store.jobs import JobStore
+from service.store.keys import KeyStore
 from service.store.logs import LogStore
 from service.store.metrics import MetricStore
 from service.store.values import JobFilter, NewEvent, Point, Succeeded
@@ -51,9 +54,9 @@ def test_a_process_that_stops_forgets_no_more(jobs: Jobs) -> None:
     stops = iter([False, True, True, True, True])  # after the first batch of the first kind
     kept = Settings(keep_jobs_days=1, keep_checkpoints_days=None)
     forgotten = forget(jobs.database, kept, stopping=lambda: next(stops))
-    assert forgotten == {"jobs": 2, "audit": 0}
+    assert forgotten == {"jobs": 2, "audit": 0, "sessions": 0}
     assert len(jobs.do(lambda s: s.list(JobFilter("p"), 10))) == 1
-    assert forget(jobs.database, kept) == {"jobs": 1, "audit": 0}
+    assert forget(jobs.database, kept) == {"jobs": 1, "audit": 0, "sessions": 0}
 
 
 def test_of_a_job_that_ended_long_ago_states_and_figures_are_left(jobs: Jobs) -> None:
@@ -70,6 +73,7 @@ def test_of_a_job_that_ended_long_ago_states_and_figures_are_left(jobs: Jobs) ->
         "metrics": 2,
         "logs": 1,
         "audit": 0,
+        "sessions": 0,
     }
     assert left(jobs, old) == (0, 3, 0, 0)
     assert left(jobs, young) == (1, 5, 2, 6)
@@ -86,6 +90,7 @@ def test_a_job_that_lives_keeps_everything(jobs: Jobs) -> None:
         "jobs": 0,
         "checkpoints": 0,
         "audit": 0,
+        "sessions": 0,
     }
 
 
@@ -96,6 +101,7 @@ def test_jobs_go_a_time_after_their_end_unless_another_still_needs_them(jobs: Jo
     assert forget(jobs.database, Settings(keep_jobs_days=1, keep_checkpoints_days=None)) == {
         "jobs": 1,
         "audit": 0,
+        "sessions": 0,
     }
     with jobs.database.read() as session:
         names = {row.id for row in JobStore(session).list(JobFilter("p"), 10)}
@@ -112,3 +118,16 @@ def test_the_audit_log_forgets_its_oldest_entries(jobs: Jobs) -> None:
     assert forget(jobs.database, Settings(keep_audit_days=1))["audit"] == 1
     with jobs.database.read() as session:
         assert [row.target for row in AuditStore(session).list(AuditFilter(), 10)] == ["young"]
+
+
+def test_sign_ins_that_are_over_go(jobs: Jobs) -> None:
+    with jobs.database.transaction() as session:
+        key = KeyStore(session).create(new_key(generate_key(), "default", "one", ("read",)))
+        SessionStore(session).open("a" * 64, key.id, life_s=-1.0)
+        SessionStore(session).open("b" * 64, key.id, life_s=60.0)
+    assert forget(jobs.database, Settings())["sessions"] == 1
+    with jobs.database.read() as session:
+        assert SessionStore(session).opened_by("a" * 64) is None
+        found = SessionStore(session).opened_by("b" * 64)
+    assert found is not None
+    assert found.id == key.id

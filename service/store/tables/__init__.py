@@ -5,6 +5,7 @@ from service.store.tables.access import (
     IdempotencyRow,
     KeyRow,
     ProjectLimitsRow,
+    SessionRow,
     WorkerRow,
 )
 from service.store.tables.audit import AuditRow
@@ -55,6 +56,7 @@ __all__ = [
     "ModelRow",
     "ProjectLimitsRow",
     "ReferenceRow",
+    "SessionRow",
     "UploadRow",
     "WebhookRow",
     "WorkerRow",

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Integer, String, Text
+from sqlalchemy import ForeignKey, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.store.tables.base import Base, Digest, Id
@@ -25,6 +25,17 @@ class KeyRow(Base):
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
     rotated_to: Mapped[str | None] = mapped_column(Id)
+
+
+class SessionRow(Base):
+    """A browser that is signed in by a key. Its cookie's value is kept as a SHA-256 only."""
+
+    __tablename__ = "sessions"
+
+    secret_sha256: Mapped[str] = mapped_column(Digest, primary_key=True)
+    key_id: Mapped[str] = mapped_column(Id, ForeignKey("keys.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class IdempotencyRow(Base):

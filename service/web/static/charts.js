@@ -1,0 +1,34 @@
+// Charts, by the library that comes along; loaded when the first chart is wanted.
+const LIBRARY = new URL("./charts-library.js", import.meta.url).href;
+let library;
+
+/** Draws a Vega-Lite specification into an element, in the page's colours. Returns the view. */
+export async function draw(element, spec) {
+  library ??= import(LIBRARY);
+  await library;
+  const { view } = await globalThis.vegaEmbed(element, spec, {
+    actions: false,
+    ast: true, // the page's policy forbids eval, which Vega otherwise compiles by
+    defaultStyle: false,
+    renderer: "canvas",
+    config: config(),
+  });
+  return view;
+}
+
+function config() {
+  const style = getComputedStyle(document.documentElement);
+  const colour = (name) => style.getPropertyValue(name).trim();
+  const axis = {
+    labelColor: colour("--soft"), titleColor: colour("--ink"), gridColor: colour("--line"),
+    domainColor: colour("--line"), tickColor: colour("--line"), titleFontWeight: 600,
+  };
+  return {
+    background: "transparent",
+    font: getComputedStyle(document.body).fontFamily,
+    view: { stroke: "transparent" },
+    axis,
+    legend: { labelColor: colour("--ink"), titleColor: colour("--ink") },
+    title: { color: colour("--ink") },
+  };
+}
