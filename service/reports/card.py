@@ -3,12 +3,9 @@
 import json
 from collections.abc import Mapping, Sequence
 
-import yaml
-
 from service.reports import show
+from service.reports.front_matter import GRAPH, front_matter
 from service.reports.markdown import fenced, plain
-
-_METRICS = {"test_accuracy": ("accuracy", "Test accuracy"), "test_loss": ("loss", "Test loss")}
 
 _USE = 'import modelpress\n\nmodel = modelpress.load("path/to/this/folder")'
 _GRAPH_USE = """import onnxruntime
@@ -33,16 +30,24 @@ def model_card(
     size_bytes: int,
     dataset: str,
     metrics: Mapping[str, float],
+    base: str | None,
     lineage: str,
     job_id: str,
     reproduction: str,
 ) -> str:
     """Markdown with YAML front matter. `made_by` is the kind of job; `metrics` goes by the names
-    of `key_figures`, shares as fractions; `lineage` is a sentence; `reproduction` a shell command.
-    The license is left out: it is the owner's to choose."""
-    task = "image-classification" if len(input_size) == 3 else "tabular-classification"
+    of `key_figures`, shares as fractions; `base` is the name of the model it was made from;
+    `lineage` is a sentence; `reproduction` a shell command."""
     name = " ".join(name.split())  # a line of dashes in it would end the front matter
-    header = _front_matter(name, task, dataset, [task, made_by, architecture], metrics)
+    header = front_matter(
+        name=name,
+        architecture=architecture,
+        input_size=input_size,
+        made_by=made_by,
+        base=base,
+        dataset=dataset,
+        metrics=metrics,
+    )
     channels = "per channel" if len(mean) > 1 else "for every channel"
     facts = {
         "Architecture": f"{architecture} {json.dumps(dict(options))}" if options else architecture,
@@ -54,13 +59,13 @@ def model_card(
         **_shown(metrics),
     }
     parts = [
-        f"---\n{header}---",
+        header,
         f"# {plain(name)}",
         f"A classifier of {classes} classes, made by a `{made_by}` job of Modelpress "
         f"(`{job_id}`). {plain(lineage)}",
         "\n".join(["| | |", "|---|---|", *(f"| {k} | {plain(v)} |" for k, v in facts.items())]),
         "## Use",
-        fenced(_GRAPH_USE if architecture == "onnx" else _USE, "python"),
+        fenced(_GRAPH_USE if architecture == GRAPH else _USE, "python"),
         f"Inputs are normalised {channels}: (x ÷ 255 − mean) ÷ std with mean "
         f"{_numbers(mean)} and std {_numbers(std)}; for data that are not bytes, without ÷ 255.",
         *_labels(labels),
@@ -70,25 +75,14 @@ def model_card(
     return "\n\n".join(parts) + "\n"
 
 
-def _front_matter(
-    name: str, task: str, dataset: str, tags: list[str], metrics: Mapping[str, float]
-) -> str:
-    scores = [
-        {"type": kind, "name": title, "value": round(metrics[key], 6)}
-        for key, (kind, title) in _METRICS.items()
-        if key in metrics
-    ]
-    result = {
-        "task": {"type": task},
-        "dataset": {"name": dataset, "type": dataset, "split": "test"},
-        "metrics": scores,
-    }
-    header: dict[str, object] = {"library_name": "modelpress", "tags": ["pytorch", *tags]}
-    if scores:
-        header["model-index"] = [{"name": name, "results": [result]}]
-    return yaml.safe_dump(
-        {**header, "pipeline_tag": task}, sort_keys=False, allow_unicode=True, width=10_000
-    )
+def uploaded_card(*, name: str, what: str, architecture: str, input_size: Sequence[int]) -> str:
+    """The card of a model that was uploaded: nothing was measured on it. `what` says as what."""
+    name = " ".join(name.split())
+    weights = "" if architecture == GRAPH else f", weights of `{architecture}`"
+    header = front_matter(name=name, architecture=architecture, input_size=input_size)
+    use = fenced(_GRAPH_USE if architecture == GRAPH else _USE, "python")
+    text = [header, f"# {plain(name)}", f"Uploaded as {what}{weights}.", "## Use", use]
+    return "\n\n".join(text) + "\n"
 
 
 def _shown(metrics: Mapping[str, float]) -> dict[str, str]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from service.contract.normalisation import Normalisation
+from service.reports.card import uploaded_card
 from worker.engine.errors import InvalidModel, memory_errors
 from worker.engine.intake.fit import fit
 from worker.engine.intake.folder_zip import FoundGraph, read_folder_zip
@@ -109,9 +110,12 @@ def _asked(order: ModelCheckOrder) -> Described:
 
 
 def _card(order: ModelCheckOrder, config: ModelConfig) -> str:
-    what = "" if is_graph(config) else f", weights of `{config.architecture}`"
-    name = " ".join(order.name.split())
-    return f"# {name}\n\nUploaded as {_UPLOADED[order.format]}{what}.\n"
+    return uploaded_card(
+        name=order.name,
+        what=_UPLOADED[order.format],
+        architecture=config.architecture,
+        input_size=config.input_size,
+    )
 
 
 def _checked(loaded: LoadedModel, notes: tuple[str, ...]) -> CheckedModel:

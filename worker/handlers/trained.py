@@ -104,6 +104,7 @@ def produced(
         size_bytes=facts.size_bytes,
         dataset=trained.data.dataset,
         metrics=metrics,
+        base=None if parent is None else parent.name,
         lineage=lineage,
         job_id=job.order.job_id,
         reproduction=reproduction(job.spec),
