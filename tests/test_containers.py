@@ -195,6 +195,23 @@ def test_without_a_gpu_the_worker_asks_for_none() -> None:
     assert override["environment"]["MODELPRESS_DEVICE"] == "cpu"
 
 
+def test_monitoring_is_asked_for_and_mounts_files_that_are_there() -> None:
+    services = compose()["services"]
+    extra = {name for name, service in services.items() if "profiles" in service}
+    assert extra == {"prometheus", "grafana"}
+    for name in extra:
+        assert services[name]["profiles"] == ["monitoring"]
+        mounted = [volume for volume in services[name]["volumes"] if volume.startswith("./")]
+        assert mounted
+        for volume in mounted:
+            path, _, mode = volume.split(":")
+            assert (ROOT / path).exists()
+            assert mode == "ro"
+    [published] = services["grafana"]["ports"]
+    assert "127.0.0.1" in published
+    assert "ports" not in services["prometheus"]
+
+
 def test_every_secret_that_compose_asks_for_stands_empty_in_the_example() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
     asked = set(re.findall(r"\$\{(\w+):\?", text))
