@@ -23,7 +23,7 @@ from service.errors import Clash, Missing
 from service.store.artifacts import ArtifactStore
 from service.store.jobs import JobStore
 from service.store.logs import LogStore
-from service.store.metrics import MetricStore
+from service.store.metrics import MetricStore, Series
 from service.store.tables import ArtifactRow
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
@@ -45,25 +45,30 @@ def get_job_metrics(
     max_points: Annotated[
         int, Query(ge=2, le=5000, description="Points of each; the best value is among them.")
     ] = 1000,
+    after: Annotated[
+        int | None,
+        Query(
+            ge=0,
+            le=2**31 - 1,
+            description="Only points with a step above it: what is new for who has the others.",
+        ),
+    ] = None,
 ) -> MetricsRead:
     """Thinned out here, so that a chart of a million points is a small answer."""
     with services.database.read() as session:
         JobStore(session).get(job_id, caller.project)
         store = MetricStore(session)
-        counts = store.names(job_id)
-        wanted = [n for n in (counts if name is None else name) if n in counts]
+        names = store.names(job_id)
+        wanted = names if name is None else [each for each in name if each in names]
         series = tuple(
-            MetricSeries(
-                name=each,
-                count=counts[each],
-                points=tuple(
-                    MetricPoint(step=point.step, value=point.value, at=point.at)
-                    for point in store.points(job_id, each, max_points)
-                ),
-            )
-            for each in wanted
+            _series(each, store.series(job_id, each, max_points, after)) for each in wanted
         )
     return MetricsRead(data=series)
+
+
+def _series(name: str, found: Series) -> MetricSeries:
+    points = tuple(MetricPoint(step=p.step, value=p.value, at=p.at) for p in found.points)
+    return MetricSeries(name=name, count=found.count, points=points)
 
 
 @router.head("/jobs/{job_id}/logs", include_in_schema=False)

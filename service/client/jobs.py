@@ -159,10 +159,14 @@ class Job:
         self._http.request("DELETE", self._path())
 
     def metrics(
-        self, names: Sequence[str] = (), max_points: int | None = None
+        self,
+        names: Sequence[str] = (),
+        max_points: int | None = None,
+        after: int | None = None,
     ) -> tuple[MetricSeries, ...]:
-        """Recorded series, all or those named, each thinned out to `max_points`."""
-        params = {"name": list(names) or None, "max_points": max_points}
+        """Recorded series, all or those named, each thinned out to `max_points`; with `after`
+        only what came above that step."""
+        params = {"name": list(names) or None, "max_points": max_points, "after": after}
         return self._http.get(MetricsRead, self._path("metrics"), params).data
 
     def logs(self) -> str:

@@ -127,7 +127,7 @@ class MetricSeries(Contract):
     """A series, thinned out to the points asked for."""
 
     name: str = Field(description="Name of the metric.", examples=["validation_accuracy"])
-    count: int = Field(ge=0, description="Points kept in all.")
+    count: int = Field(ge=0, description="Points kept, above `after` where it was given.")
     points: tuple[MetricPoint, ...] = Field(description="In order of steps.")
 
 

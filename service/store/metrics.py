@@ -1,14 +1,33 @@
-"""Series of numbers, thinned out where they are read."""
+"""Series of numbers, thinned out where they are kept: of a million, a few hundred are read."""
 
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import BigInteger, ColumnElement, cast, func, or_, select
 from sqlalchemy.orm import Session
 
 from service.store.tables import MetricPointRow
 
 DEFAULT_POINTS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPoint:
+    """A value of a series, and when it was recorded."""
+
+    step: int
+    value: float
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """How many points there are, and some of them in order of steps."""
+
+    count: int
+    points: Sequence[KeptPoint]
 
 
 class MetricStore:
@@ -17,42 +36,74 @@ class MetricStore:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def names(self, job_id: str) -> dict[str, int]:
-        """The series of a job, each with its number of points."""
+    def names(self, job_id: str) -> Sequence[str]:
+        """The series of a job, by name. Reads one row of each, however long they are."""
+        of_job, name = MetricPointRow.job_id == job_id, MetricPointRow.name
+        found = select(func.min(name).label("name")).where(of_job).cte("found", recursive=True)
+        following = select(func.min(name)).where(of_job, name > found.c.name).scalar_subquery()
+        found = found.union_all(select(following).where(found.c.name.is_not(None)))
+        query = select(found.c.name).where(found.c.name.is_not(None))
+        return list(self._session.execute(query).scalars())
+
+    def series(
+        self,
+        job_id: str,
+        name: str,
+        max_points: int = DEFAULT_POINTS,
+        after: int | None = None,
+    ) -> Series:
+        """At most `max_points` (2 at least) of those whose step is above `after`: the first, the
+        last, and of each stretch of steps between them the lowest and the highest, so that no
+        best value is lost."""
+        if max_points < 2:
+            raise ValueError(f"max_points must be at least 2, got {max_points}")
+        wanted = [MetricPointRow.job_id == job_id, MetricPointRow.name == name]
+        if after is not None:
+            wanted.append(MetricPointRow.step > after)
+        step = MetricPointRow.step
+        count, first, last = self._session.execute(
+            select(func.count(), func.min(step), func.max(step)).where(*wanted)
+        ).one()
+        if count > max_points:
+            stretches = (max_points - 2) // 2
+            kept = self._extremes(wanted, first, last, stretches) if stretches else []
+            wanted.append(step.in_([first, *kept, last]))
         rows = self._session.execute(
-            select(MetricPointRow.name, func.count())
-            .where(MetricPointRow.job_id == job_id)
-            .group_by(MetricPointRow.name)
-            .order_by(MetricPointRow.name)
+            select(step, MetricPointRow.value, MetricPointRow.at).where(*wanted).order_by(step)
         )
-        return dict(rows.all())
+        return Series(count, [KeptPoint(*row) for row in rows])
 
     def points(
         self, job_id: str, name: str, max_points: int = DEFAULT_POINTS
-    ) -> Sequence[MetricPointRow]:
-        """At most `max_points` (2 at least) in order of steps: the first, the last, and of each
-        stretch between them the lowest and the highest, so that no best value is lost."""
-        query = (
-            select(MetricPointRow)
-            .where(MetricPointRow.job_id == job_id, MetricPointRow.name == name)
-            .order_by(MetricPointRow.step)
+    ) -> Sequence[KeptPoint]:
+        """Those of `series`."""
+        return self.series(job_id, name, max_points).points
+
+    def _extremes(
+        self, wanted: Sequence[ColumnElement[bool]], first: int, last: int, stretches: int
+    ) -> Sequence[int]:
+        """The steps between `first` and `last` with the lowest and highest value of a stretch."""
+        step: Any = cast(MetricPointRow.step, BigInteger)  # the product outgrows 32 bits
+        inner = select(
+            MetricPointRow.step,
+            MetricPointRow.value,
+            ((step - first - 1) * stretches // (last - first - 1)).label("stretch"),
+        ).where(*wanted, MetricPointRow.step > first, MetricPointRow.step < last)
+        points, again = inner.subquery("points"), inner.subquery("again")
+        ends = (
+            select(
+                again.c.stretch,
+                func.min(again.c.value).label("lowest"),
+                func.max(again.c.value).label("highest"),
+            )
+            .group_by(again.c.stretch)
+            .cte("ends")
+            .prefix_with("MATERIALIZED")
         )
-        return thin_out(self._session.scalars(query).all(), max_points)
-
-
-def thin_out(points: Sequence[MetricPointRow], max_points: int) -> Sequence[MetricPointRow]:
-    """See `MetricStore.points`."""
-    if max_points < 2:
-        raise ValueError(f"max_points must be at least 2, got {max_points}")
-    if len(points) <= max_points:
-        return points
-    inner = points[1:-1]
-    stretches = max(1, (max_points - 2) // 2)
-    kept = {points[0].step: points[0], points[-1].step: points[-1]}
-    for index in range(stretches if max_points >= 4 else 0):
-        part = inner[index * len(inner) // stretches : (index + 1) * len(inner) // stretches]
-        if part:
-            for extreme in (min, max):
-                point = extreme(part, key=lambda row: row.value)
-                kept[point.step] = point
-    return [kept[step] for step in sorted(kept)]
+        query = (
+            select(func.min(points.c.step))
+            .join(ends, points.c.stretch == ends.c.stretch)
+            .where(or_(points.c.value == ends.c.lowest, points.c.value == ends.c.highest))
+            .group_by(points.c.stretch, points.c.value)
+        )
+        return list(self._session.execute(query).scalars())

@@ -9,7 +9,7 @@ from service.store.blob_uses import blobs_in_use
 from service.store.events import EventStore
 from service.store.finishing import LOG_LIMIT_BYTES
 from service.store.logs import LogStore
-from service.store.metrics import MetricStore
+from service.store.metrics import MetricStore, Series
 from service.store.values import JobProgress, NewArtifact, NewEvent, Point, Released, Succeeded
 from tests.store.conftest import Jobs
 from tests.store.samples import SHA, checkpoint
@@ -50,7 +50,8 @@ def test_a_later_run_replaces_the_points_it_passes_again(jobs: Jobs) -> None:
     jobs.do(lambda s: s.record(job.id, job.run, points=again))
     with jobs.database.read() as session:
         metrics = MetricStore(session)
-        assert metrics.names(job.id) == {"accuracy": 1, "loss": 3}
+        counts = {name: metrics.series(job.id, name).count for name in metrics.names(job.id)}
+        assert counts == {"accuracy": 1, "loss": 3}
         values = [(point.step, point.value) for point in metrics.points(job.id, "loss")]
     assert values == [(1, 1.0), (2, 0.25), (3, 1.0)]
 
@@ -72,6 +73,30 @@ def test_a_thinned_series_keeps_its_ends_and_its_extremes(jobs: Jobs) -> None:
             assert {(617, -7.0), (13, 9.0)} <= set(kept)
         assert len(metrics.points(job.id, "loss", 2)) == 2
         assert len(metrics.points(job.id, "loss", 1000)) == 1000
+
+
+def test_a_series_that_stands_still_is_thinned_to_a_point_a_stretch(jobs: Jobs) -> None:
+    job = jobs.in_state("running")
+    points = [Point("rate", 3_000_000_000 // 2 + step, 0.5) for step in range(100)]
+    jobs.do(lambda s: s.record(job.id, job.run, points=points))
+    with jobs.database.read() as session:
+        kept = MetricStore(session).points(job.id, "rate", 10)
+    assert [point.step - 1_500_000_000 for point in kept] == [0, 1, 26, 50, 75, 99]
+
+
+def test_what_is_new_of_a_series_is_read_by_its_step(jobs: Jobs) -> None:
+    job = jobs.in_state("running")
+    points = [Point(name, step, float(step)) for name in ("loss", "a") for step in range(100)]
+    jobs.do(lambda s: s.record(job.id, job.run, points=[*points, Point("rate", 7, 1.0)]))
+    with jobs.database.read() as session:
+        metrics = MetricStore(session)
+        assert metrics.names(job.id) == ["a", "loss", "rate"]
+        assert metrics.names("job_of_nobody") == []
+        new = metrics.series(job.id, "loss", after=97)
+        assert (new.count, [point.step for point in new.points]) == (2, [98, 99])
+        thin = metrics.series(job.id, "loss", 4, after=49)
+        assert (thin.count, [point.step for point in thin.points]) == (50, [50, 51, 98, 99])
+        assert metrics.series(job.id, "loss", after=99) == Series(0, [])
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

@@ -42,7 +42,7 @@ def left(jobs: Jobs, job_id: str) -> tuple[int, int, int, int]:
         return (
             len(ArtifactStore(session).checkpoints(job_id)),
             len(EventStore(session).list(job_id)),
-            sum(MetricStore(session).names(job_id).values()),
+            MetricStore(session).series(job_id, "loss").count,
             LogStore(session).size(job_id),
         )
 
