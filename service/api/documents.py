@@ -18,7 +18,9 @@ _KINDS: Final[dict[DocumentFormat, tuple[str, ...]]] = {
 }
 MEDIA_TYPES: Final[dict[DocumentFormat, str]] = {name: kinds[0] for name, kinds in _KINDS.items()}
 # A document is one file with its styles in it, and no script.
-_CSP: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
+_CSP: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; frame-ancestors 'self'"
+)
 
 
 def accepted(accept: str) -> DocumentFormat:
@@ -52,7 +54,8 @@ AskedFormat = Annotated[DocumentFormat, Depends(_asked)]
 
 
 def serve_document(request: Request, content: Content) -> Response:
-    """A document, harmless in a browser whatever names are in it."""
+    """A document, harmless in a browser whatever names are in it. Only our own pages frame it."""
     response = serve(request, content)
     response.headers["Content-Security-Policy"] = _CSP
+    response.headers["X-Frame-Options"] = "SAMEORIGIN"
     return response

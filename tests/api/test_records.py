@@ -66,8 +66,10 @@ def test_series_are_thinned_and_keep_the_best_value(service: Service, finished: 
     ]
     one = service.http.get(f"/v1/jobs/{finished}/metrics", params={"name": "accuracy"})
     assert [item["name"] for item in one.json()["data"]] == ["accuracy"]
-    for bad in (0, 5001):
-        params = {"max_points": bad}
+    new = service.http.get(f"/v1/jobs/{finished}/metrics", params={"after": 97}).json()["data"]
+    assert [(one["name"], one["count"]) for one in new] == [("accuracy", 0), ("loss", 2)]
+    assert [point["step"] for point in new[1]["points"]] == [98, 99]
+    for params in ({"max_points": 0}, {"max_points": 5001}, {"after": -1}):
         assert service.http.get(f"/v1/jobs/{finished}/metrics", params=params).status_code == 422
 
 
@@ -87,6 +89,9 @@ def test_a_report_comes_by_accept_or_by_format(service: Service, finished: str) 
     page = service.http.get(path, headers={"accept": "text/html,application/json;q=0.5"})
     assert page.content == b"as html"
     assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "frame-ancestors 'self'" in page.headers["content-security-policy"]
+    assert page.headers["x-frame-options"] == "SAMEORIGIN"  # the dashboard shows it in a frame
+    assert service.http.get(f"/v1/jobs/{finished}").headers["x-frame-options"] == "DENY"
     assert service.http.get(path, params={"format": "html"}).content == b"as html"
     assert service.http.get(path, headers={"accept": "video/mp4"}).status_code == 406
     assert service.http.get(path, params={"format": "doc"}).status_code == 422
