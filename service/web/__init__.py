@@ -5,11 +5,11 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from service.web import assets, jobs, signing
+from service.web import assets, datasets, jobs, signing, workers
 from service.web.bundle import Bundle
 from service.web.errors import draw_error
 
-_ROUTERS = (assets, signing, jobs)
+_ROUTERS = (assets, signing, jobs, datasets, workers)
 
 
 def install(app: FastAPI, cache: Path) -> None:

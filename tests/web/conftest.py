@@ -153,7 +153,7 @@ def stranger(
         ),
     )
     yield page
-    assert complaints.unexpected() == []
+    assert "\n".join(complaints.unexpected()) == ""
 
 
 @pytest.fixture
@@ -174,6 +174,7 @@ def accessibility_violations(page: Page) -> list[str]:
     ]
 
 
-def eventually(page: Page, expression: str, timeout_s: float = 10.0) -> None:
-    """Wait until a JavaScript expression holds on the page."""
-    page.wait_for_function(expression, timeout=timeout_s * 1000)
+def eventually(page: Page, expression: str, within_s: float = 10.0) -> None:
+    """Wait until a JavaScript expression holds. Playwright's own wait needs eval, which the page's
+    policy forbids."""
+    wait_until(lambda: bool(page.evaluate(expression)), within_s, expression)

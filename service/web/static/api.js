@@ -26,13 +26,14 @@ export async function request(method, path, { json, headers = {}, signal } = {})
     if (error.name === "AbortError") throw error;
     throw new Problem(0, { detail: "the service does not answer", code: "unreachable" });
   }
+  if (response.status === 204) return null;
   const isJson = (response.headers.get("content-type") ?? "").includes("json");
   const body = isJson ? await response.json() : await response.text();
   if (response.status === 401) {
     location.assign(`/ui/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
   }
   if (!response.ok) throw new Problem(response.status, isJson ? body : {});
-  return response.status === 204 ? null : body;
+  return body;
 }
 
 export const get = (path, options) => request("GET", path, options);

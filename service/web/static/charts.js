@@ -9,7 +9,9 @@ export async function draw(element, spec) {
   const { view } = await globalThis.vegaEmbed(element, spec, {
     actions: false,
     ast: true, // the page's policy forbids eval, which Vega otherwise compiles by
-    defaultStyle: false,
+    defaultStyle: false, // it is put in as an inline style, which the policy forbids too
+    tooltip: { disableDefaultStyle: true },
+    logLevel: 1, // errors; what it warns of is how it read a specification
     renderer: "canvas",
     config: config(),
   });

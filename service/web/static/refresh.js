@@ -1,0 +1,29 @@
+// Pages that change seldom: the page is asked for again, and its parts marked `data-live` are put
+// in place of those shown, unless one is at work in them.
+
+const parser = new DOMParser();
+
+/** Now and every `everyMs` while the page is looked at and `wanted()` holds. Parts keep their id. */
+export function refresh(everyMs, wanted = () => true) {
+  const turn = async () => {
+    if (document.visibilityState === "visible" && wanted()) await renew();
+    setTimeout(turn, everyMs);
+  };
+  setTimeout(turn, everyMs);
+}
+
+export async function renew() {
+  let fresh;
+  try {
+    const response = await fetch(location.href, { headers: { Accept: "text/html" } });
+    if (!response.ok || response.redirected) return;
+    fresh = parser.parseFromString(await response.text(), "text/html");
+  } catch {
+    return; // the service is away: what was seen last stays
+  }
+  for (const part of document.querySelectorAll("[data-live][id]")) {
+    const other = fresh.getElementById(part.id);
+    if (!other || part.contains(document.activeElement)) continue;
+    if (part.innerHTML !== other.innerHTML) part.replaceChildren(...other.childNodes);
+  }
+}

@@ -1,0 +1,3 @@
+import { refresh } from "./refresh.js";
+
+refresh(2000);
