@@ -36,6 +36,7 @@ from service.blobs import BlobStore
 from service.config import Settings
 from service.contract.webhooks import DeliveryStatus
 from service.keeping import Keeper
+from service.mlflow.exporter import exporter_of
 from service.queue import JobQueue, broker_answers
 from service.relay import Relay
 from service.services import Nudger, Services
@@ -157,7 +158,7 @@ def _start_queue(
     stack: contextlib.ExitStack,
     tried: Callable[[DeliveryStatus], None],
 ) -> Services:
-    """Relay, sweep and courier on threads of their own, until the stack unwinds."""
+    """Relay, sweep, courier and exporter on threads of their own, until the stack unwinds."""
     queue = JobQueue(settings.broker)
     relay = Relay(queue)
     sweep = Sweep(services.database, services.blobs, relay.nudge, settings)
@@ -173,6 +174,10 @@ def _start_queue(
     courier = Courier(services.database, sender, version("modelpress"), tried)
     courier.start()
     stack.callback(courier.close)
+    exporter = exporter_of(settings, services.database, services.blobs, version("modelpress"))
+    if exporter is not None:
+        exporter.start()
+        stack.callback(exporter.close)
     return replace(services, relay=relay, broker_reachable=lambda: broker_answers(settings.broker))
 
 

@@ -3,8 +3,9 @@
 import socket
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.addresses import Network, parse_networks
@@ -19,7 +20,9 @@ PerMinute = Annotated[int, Field(ge=0, le=10_000_000)]
 class Settings(BaseSettings):
     """What an operator can set. Every field is an environment variable `MODELPRESS_<NAME>`."""
 
-    model_config = SettingsConfigDict(env_prefix="MODELPRESS_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="MODELPRESS_", frozen=True, extra="ignore", populate_by_name=True
+    )
 
     data_dir: Path = Field(
         Path("data"), description="Database, blobs and scratch of a one-machine installation."
@@ -49,6 +52,31 @@ class Settings(BaseSettings):
 
     webhook_networks: str | None = Field(
         None, description="Own networks that webhooks may reach: CIDRs, with commas between."
+    )
+
+    mlflow_tracking_uri: str | None = Field(
+        None, description="http(s):// address of an MLflow server that gets jobs which ended."
+    )
+    mlflow_experiment: str = Field(
+        "modelpress/{project}",
+        min_length=1,
+        max_length=400,
+        description="Experiment that a job's run goes to; {project} is the job's.",
+    )
+    mlflow_username: str | None = Field(
+        None,
+        validation_alias=AliasChoices("MODELPRESS_MLFLOW_USERNAME", "MLFLOW_TRACKING_USERNAME"),
+        description="Of the MLflow server; MLFLOW_TRACKING_USERNAME is read too.",
+    )
+    mlflow_password: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("MODELPRESS_MLFLOW_PASSWORD", "MLFLOW_TRACKING_PASSWORD"),
+        description="Of the MLflow server; MLFLOW_TRACKING_PASSWORD is read too.",
+    )
+    mlflow_token: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("MODELPRESS_MLFLOW_TOKEN", "MLFLOW_TRACKING_TOKEN"),
+        description="In the place of both; MLFLOW_TRACKING_TOKEN is read too.",
     )
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="What a worker computes on.")
@@ -129,6 +157,21 @@ class Settings(BaseSettings):
     def _are_networks(cls, value: str | None) -> str | None:
         parse_networks(value or "")
         return value
+
+    @field_validator("mlflow_tracking_uri")
+    @classmethod
+    def _is_a_server(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be the http:// or https:// address of an MLflow server")
+        if "@" in parts.netloc or parts.query or parts.fragment:  # it is shown in events
+            raise ValueError(
+                "must have no user, query or fragment: MLFLOW_TRACKING_USERNAME and"
+                " MLFLOW_TRACKING_PASSWORD hold those two"
+            )
+        return value.rstrip("/")
 
     @property
     def own_networks(self) -> tuple[Network, ...]:

@@ -1,12 +1,11 @@
 """Messages to webhooks: claimed with a lease, tried again by a schedule, kept for a while."""
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from service.contract.webhooks import DeliveryStatus
@@ -16,11 +15,11 @@ from service.store.outbox import message, put
 from service.store.session import now
 from service.store.sql import spelled_out
 from service.store.tables import DeliveryRow, WebhookRow
+from service.store.tries import jittered, waits
 from service.store.types import clean_text
 
 RETRY_S: Final = (5.0, 60.0, 300.0, 1800.0, 7200.0, 28_800.0, 86_400.0)
 """Waits after each failed try; after one more it is given up, some 35 hours after the first."""
-_JITTER: Final = 0.2  # those that failed together are not sent together
 DISABLE_AFTER: Final = timedelta(days=3)
 KEEP: Final = timedelta(days=7)
 TEST: Final = "webhook.test"
@@ -121,7 +120,7 @@ class DeliveryStore:
         )
         row = self._session.execute(
             update(DeliveryRow)
-            .where(DeliveryRow.id == longest, _waits(DeliveryRow, moment))
+            .where(DeliveryRow.id == longest, waits(DeliveryRow, moment))
             .values(
                 tries=DeliveryRow.tries + 1,
                 tried_at=moment,
@@ -140,7 +139,7 @@ class DeliveryStore:
             other.lease_until > moment,
         )
         return select(DeliveryRow.id).where(
-            _waits(DeliveryRow, moment),
+            waits(DeliveryRow, moment),
             DeliveryRow.next_try_at <= moment,
             ~being_sent.correlate(DeliveryRow).exists(),
         )
@@ -184,7 +183,7 @@ class DeliveryStore:
             "error": None if answer.error is None else clean_text(answer.error),
         }
         if status == "pending":
-            values["next_try_at"] = moment + _wait(sent.try_)
+            values["next_try_at"] = moment + jittered(RETRY_S[sent.try_ - 1])
         else:
             values["finished_at"] = moment
         mine = (DeliveryRow.id == sent.id, DeliveryRow.tries == sent.try_)
@@ -211,7 +210,7 @@ class DeliveryStore:
     def _disable(self, hook: WebhookRow, moment: datetime) -> None:
         hook.disabled_at = moment
         # without touching one that is being sent: what came of it is still to be written
-        waiting = (DeliveryRow.webhook_id == hook.id, _waits(DeliveryRow, moment))
+        waiting = (DeliveryRow.webhook_id == hook.id, waits(DeliveryRow, moment))
         error = "the webhook was disabled before it was sent again"
         self._update({"status": "failed", "error": error, "finished_at": moment}, *waiting)
 
@@ -243,20 +242,9 @@ class DeliveryStore:
         return len(changed.all())
 
 
-def _waits(row: type[DeliveryRow], moment: datetime) -> ColumnElement[bool]:
-    free = or_(row.lease_until.is_(None), row.lease_until <= moment)
-    return and_(spelled_out(row.status, {"pending"}), free)
-
-
 def _after(sent: ClaimedDelivery, answer: Answer, hook: WebhookRow) -> DeliveryStatus:
     if answer.arrived:
         return "succeeded"
     over = sent.event == TEST or sent.try_ > len(RETRY_S)
     over = over or answer.status == _GONE or hook.disabled_at is not None
     return "failed" if over else "pending"
-
-
-def _wait(tries: int) -> timedelta:
-    """After so many failed tries."""
-    spread = 1 + _JITTER * secrets.randbelow(1000) / 1000
-    return timedelta(seconds=RETRY_S[tries - 1] * spread)

@@ -11,7 +11,7 @@ from service.contract.lifecycle import LEASED, JobStatus
 from service.store.artifacts import ArtifactStore
 from service.store.dependencies import break_, resolve
 from service.store.model_rows import insert_model
-from service.store.moves import FRESH, add_events, close_attempt, error_json, move
+from service.store.moves import close_attempt, error_json, move, tell
 from service.store.session import now
 from service.store.sql import upsert
 from service.store.tables import ArtifactRow, JobRow, LogChunkRow, MetricPointRow
@@ -86,7 +86,7 @@ def record(
             for p in latest.values()
         ],
     )
-    _tell(session, job_id, events)
+    tell(session, job_id, events)
     return True
 
 
@@ -99,20 +99,8 @@ def add_checkpoint(session: Session, job_id: str, run: int, artifact: NewArtifac
     old = ArtifactStore(session).checkpoints(job_id)[KEPT_CHECKPOINTS:]
     session.execute(delete(ArtifactRow).where(ArtifactRow.id.in_([row.id for row in old])))
     told = {"id": artifact.id, "step": artifact.step, "bytes": artifact.bytes}
-    _tell(session, job_id, [NewEvent("checkpoint", told)])
+    tell(session, job_id, [NewEvent("checkpoint", told)])
     return True
-
-
-def _tell(session: Session, job_id: str, events: Sequence[NewEvent]) -> None:
-    if events:
-        row = session.execute(
-            update(JobRow)
-            .where(JobRow.id == job_id)
-            .values(event_seq=JobRow.event_seq + len(events))
-            .returning(JobRow)
-            .execution_options(**FRESH)
-        ).scalar_one()
-        add_events(session, row, events, now(session))
 
 
 def finish(session: Session, job_id: str, run: int, outcome: Outcome) -> Moved | None:

@@ -11,6 +11,7 @@ from service.contract.job_errors import JobError
 from service.contract.lifecycle import LEASED, TERMINAL, JobStatus, sources_of
 from service.store.errors import NotFound
 from service.store.outbox import job_ended
+from service.store.session import now as clock
 from service.store.sql import seconds_between
 from service.store.tables import (
     AttemptRow,
@@ -35,7 +36,7 @@ def move(
     data: Mapping[str, Any] | None = None,
 ) -> JobRow | None:
     """Move a job to `target` if it is in one of `sources`, and write the `state` event and, of its
-    end, the messages to webhooks.
+    end, what others are to be told.
 
     Keeps the clocks (queue and run seconds) and the lease in step with the state. `values` are
     further columns, `data` goes into the event. None: it was in another state, or not there.
@@ -122,14 +123,32 @@ def close_attempt(
     )
 
 
-def locked(session: Session, job_id: str, project: str | None = None) -> JobRow:
-    """The job, held until the transaction ends. NotFound if it is not there."""
-    row = session.execute(
+def tell(session: Session, job_id: str, events: Sequence[NewEvent]) -> None:
+    """Write events of a job that is there, and held."""
+    if events:
+        row = session.execute(
+            update(JobRow)
+            .where(JobRow.id == job_id)
+            .values(event_seq=JobRow.event_seq + len(events))
+            .returning(JobRow)
+            .execution_options(**FRESH)
+        ).scalar_one()
+        add_events(session, row, events, clock(session))
+
+
+def held(session: Session, job_id: str) -> JobRow | None:
+    """The job, held until the transaction ends; None if it is not there."""
+    return session.execute(
         select(JobRow)
         .where(JobRow.id == job_id)
         .with_for_update()
         .execution_options(populate_existing=True)
     ).scalar_one_or_none()
+
+
+def locked(session: Session, job_id: str, project: str | None = None) -> JobRow:
+    """As `held`. NotFound if it is not there."""
+    row = held(session, job_id)
     if row is None or (project is not None and row.project != project):
         raise NotFound("job", job_id)
     return row

@@ -1,21 +1,24 @@
-"""What webhooks are told, written in the transaction of what it tells of: none is lost, and none
+"""What others are told of the end of a job, written in its transaction: none is lost, and none
 tells of what did not happen."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, literal, select
 from sqlalchemy.orm import Session
 
 from service.contract.ids import new_id
 from service.contract.lifecycle import TERMINAL
-from service.store.tables import DeliveryRow, JobRow, WebhookRow
-from service.store.types import dump_json
+from service.store.tables import ChoreRow, DeliveryRow, ExportRow, JobRow, WebhookRow
+from service.store.types import UtcDateTime, dump_json
+
+MLFLOW: Final = "mlflow"
 
 
 def job_ended(session: Session, job: JobRow, now: datetime) -> None:
-    """A message for each webhook of the project that wants to know."""
+    """A message for each webhook of the project that wants to know, and a note for MLflow."""
     assert job.status in TERMINAL
+    _note_for_mlflow(session, job.id, now)
     event = f"job.{job.status}"
     # Held, as one that was deleted meanwhile would take the end of the job with it.
     hooks = session.execute(
@@ -29,6 +32,19 @@ def job_ended(session: Session, job: JobRow, now: datetime) -> None:
         body = message(event, now, shown(job))
         for hook_id in wanting:
             put(session, hook_id, event, body, now, job_id=job.id)
+
+
+def _note_for_mlflow(session: Session, job_id: str, now: datetime) -> None:
+    """One statement, so that a job ends no later where no process said that it has a sink."""
+    noted = select(
+        literal(job_id),
+        literal("pending"),
+        literal(0),
+        literal(now, UtcDateTime()),
+        literal(now, UtcDateTime()),
+    ).where(select(ChoreRow).where(ChoreRow.name == MLFLOW, ChoreRow.due_at > now).exists())
+    columns = ["job_id", "status", "tries", "next_try_at", "created_at"]
+    session.execute(insert(ExportRow).from_select(columns, noted))
 
 
 def message(event: str, at: datetime, data: dict[str, Any]) -> str:

@@ -5,21 +5,19 @@ compare-and-set, so that any number of couriers send no try twice.
 """
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
 from service.contract.webhooks import DeliveryStatus
+from service.errands import Errands
 from service.store.deliveries import Answer, ClaimedDelivery, DeliveryStore
-from service.store.errors import DatabaseUnavailable
 from service.store.session import Database
 from service.webhooks.signing import signed_headers
 
 log = logging.getLogger(__name__)
 
 _THREADS: Final = 4  # so many slow receivers hold up the others
-_LOOK_S: Final = 1.0
 LEASE_S: Final = 60.0  # longer than a try may take: see `sending.SEND_S`
 
 
@@ -45,36 +43,15 @@ class Courier:
         self._database = database
         self._sender = sender
         self._agent = f"Modelpress/{version}"
-        self._stopping = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._run, name=f"courier-{number}", daemon=True)
-            for number in range(_THREADS)
-        ]
+        self._errands = Errands("courier", self.deliver_one, _THREADS)
 
     def start(self) -> None:
         """Begin, with a first look at once."""
-        for thread in self._threads:
-            thread.start()
+        self._errands.start()
 
     def close(self) -> None:
         """Stop. A try under way is waited for a little; left behind, it is made again later."""
-        self._stopping.set()
-        until = time.monotonic() + 5.0
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join(timeout=max(0.0, until - time.monotonic()))
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            found = False
-            try:
-                found = self.deliver_one()
-            except DatabaseUnavailable as error:
-                log.warning("webhooks: the database does not answer (%s)", error)
-            except Exception:  # a thread that dies would leave messages unsent
-                log.exception("webhooks failed")
-            if not found:
-                self._stopping.wait(_LOOK_S)
+        self._errands.close()
 
     def deliver_one(self) -> bool:
         """Send the message that is due longest. False: there is none."""

@@ -22,6 +22,7 @@ from service.store.tables.jobs import (
     MetricPointRow,
     ReferenceRow,
 )
+from service.store.tables.mlflow import ExportRow
 from service.store.tables.resources import (
     Checked,
     DatasetRow,
@@ -45,6 +46,7 @@ __all__ = [
     "DeliveryRow",
     "DependencyRow",
     "EventRow",
+    "ExportRow",
     "FileRow",
     "IdempotencyRow",
     "JobLabelRow",

@@ -100,6 +100,10 @@ class JobRow(Base):
     model_id: Mapped[str | None] = mapped_column(Id)
     retry_of: Mapped[str | None] = mapped_column(Id)
     resume_from: Mapped[str | None] = mapped_column(Id)
+    request_id: Mapped[str | None] = mapped_column(String(64))
+    """Of the request that made it: log lines of its worker carry it too."""
+    traceparent: Mapped[str | None] = mapped_column(String(64))
+    """Of that request, by W3C Trace Context."""
 
     event_seq: Mapped[int] = mapped_column(Integer, default=0)
     log_bytes: Mapped[int] = mapped_column(default=0)

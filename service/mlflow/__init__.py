@@ -1,0 +1,1 @@
+"""Jobs that ended, written to an MLflow server."""
