@@ -110,6 +110,7 @@ def test_a_session_ends_with_its_key(signed_in: httpx2.Client, dashboard: Dashbo
 def test_a_link_with_the_key_behind_the_hash_signs_in_and_leaves_no_trace(
     stranger: Page, dashboard: Dashboard
 ) -> None:
+    stranger.goto("/ui/sign-in")
     stranger.goto(f"/ui/sign-in#key={dashboard.key}")
     expect(stranger).to_have_url("/ui")
     stranger.go_back()
