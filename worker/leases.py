@@ -3,8 +3,10 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from service.contract.system import GpuMemory
 from service.store.errors import DatabaseUnavailable
 from service.store.jobs import JobStore
 from service.store.session import Database
@@ -34,8 +36,17 @@ class Heartbeat:
     """
 
     def __init__(
-        self, database: Database, worker: NewWorker, *, interval_s: float, lease_s: float
+        self,
+        database: Database,
+        worker: NewWorker,
+        *,
+        interval_s: float,
+        lease_s: float,
+        gpu_memory: Callable[[], tuple[GpuMemory, ...]] = tuple,
     ) -> None:
+        """`gpu_memory` must not block."""
+        self._gpu_memory = gpu_memory
+        self._told: tuple[GpuMemory, ...] = ()
         self._database = database
         self._worker = worker
         self._interval_s = interval_s
@@ -90,11 +101,15 @@ class Heartbeat:
     def _beat(self) -> None:
         with self._lock:
             leases = {lease.job_id: lease for lease in self._leases}
+        memory = self._gpu_memory()
+        news = None if memory == self._told else memory
         with self._database.transaction() as session:
-            if not WorkerStore(session).heartbeat(self._worker.id):
+            if not WorkerStore(session).heartbeat(self._worker.id, news):
                 WorkerStore(session).register(self._worker)  # swept away while we were frozen
+                memory = ()  # the new row has none yet
             held = [(lease.job_id, lease.run) for lease in leases.values()]
             statuses = JobStore(session).heartbeat(self._worker.id, held, self._lease_s)
+        self._told = memory
         for job_id, lease in leases.items():
             match statuses.get(job_id):
                 case None:

@@ -24,6 +24,7 @@ from service.store.values import ClaimingWorker, NewWorker
 from service.sweep import Sweep
 from service.wiring import open_blob_store
 from worker.engine_host import EngineHost
+from worker.gpu_memory import GpuMemoryWatch
 from worker.intake import Intake, sizes_of_slots
 from worker.leases import Heartbeat
 from worker.runner import Runner
@@ -120,6 +121,7 @@ def _serve(
     worker_id = new_id("wrk")
     tokens = capability_tokens(seen)
     queues = (DEFAULT_QUEUE, GPU_QUEUE) if seen.device == "cuda" else (DEFAULT_QUEUE,)
+    gpu_memory = GpuMemoryWatch()
     heartbeat = Heartbeat(
         database,
         NewWorker(
@@ -134,6 +136,7 @@ def _serve(
         ),
         interval_s=settings.heartbeat_s,
         lease_s=settings.lease_s,
+        gpu_memory=lambda: gpu_memory.latest,
     )
     draining = threading.Event()
     runner = Runner(
@@ -165,6 +168,8 @@ def _serve(
         name=f"{worker_id}@{settings.worker_name}",
     )
     heartbeat.start()
+    if seen.device == "cuda":
+        gpu_memory.start()
     relay.start()
     sweep.start()
     for thread in checking:
@@ -174,6 +179,7 @@ def _serve(
         celery.start()  # until a signal; returns when every slot is empty
     finally:
         draining.set()
+        gpu_memory.close()
         heartbeat.drain()
         sweep.close()
         relay.close()

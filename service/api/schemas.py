@@ -14,7 +14,7 @@ from service.contract.lifecycle import LEASED
 from service.contract.models import ModelRead
 from service.contract.normalisation import Normalisation
 from service.contract.specs import RESULTS, SPECS
-from service.contract.system import WorkerCapabilities, WorkerRead, WorkerSummary
+from service.contract.system import GpuMemory, WorkerCapabilities, WorkerRead, WorkerSummary
 from service.contract.wire import (
     ArtifactRead,
     CheckpointRead,
@@ -249,6 +249,7 @@ def worker_read(
         slots=row.slots,
         jobs=tuple(jobs),
         queues=tuple(row.queues),
+        gpu_memory=tuple(GpuMemory.model_validate(memory) for memory in row.gpu_memory or ()),
         capabilities=_summary(WorkerCapabilities.model_validate(row.capabilities)),
         started_at=row.started_at,
         seen_at=row.seen_at,

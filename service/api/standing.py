@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from service.contract.lifecycle import STATUSES
 from service.contract.specs import JobKind
 from service.store.deliveries import DeliveryStore
+from service.store.exports import ExportStore
 from service.store.jobs import JobStore
 from service.store.session import Database
 from service.store.workers import WorkerStore
@@ -31,9 +32,24 @@ class Standing:
         self._workers = self._gauge("workers", "Workers alive, also those that drain.", "device")
         self._draining = self._gauge("workers_draining", "Workers that end.", "device")
         self._slots = self._gauge("worker_slots", "Jobs that can run at once.", "device")
+        self._used = self._gauge(
+            "gpu_memory_used_bytes", "Memory taken on a worker's GPU, by anyone.", "worker", "gpu"
+        )
+        self._memory = self._gauge(
+            "gpu_memory_bytes", "Memory that a worker's GPU has.", "worker", "gpu"
+        )
         self._pending = self._gauge("webhook_messages_pending", "Messages not over.")
         self._oldest_message = self._gauge(
             "webhook_oldest_pending_seconds", "Age of the oldest message not over, or 0."
+        )
+
+        self._exports = self._gauge(
+            "mlflow_exports",
+            "Jobs that ended and are not in MLflow, waiting or given up.",
+            "status",
+        )
+        self._oldest_export = self._gauge(
+            "mlflow_oldest_pending_seconds", "Age of the oldest that waits, or 0."
         )
 
     def _gauge(self, name: str, help_: str, *labels: str) -> Gauge:
@@ -45,6 +61,10 @@ class Standing:
             self._read_jobs(JobStore(session))
             self._read_workers(WorkerStore(session), alive_s)
             count, age_s = DeliveryStore(session).pending()
+            backlog = ExportStore(session).backlog()
+        self._exports.labels("pending").set(backlog.pending)
+        self._exports.labels("failed").set(backlog.failed)
+        self._oldest_export.set(backlog.oldest_s)
         self._pending.set(count)
         self._oldest_message.set(age_s)
 
@@ -67,3 +87,7 @@ class Standing:
                 self._draining.labels(worker.device).inc()
             else:
                 self._slots.labels(worker.device).inc(worker.slots)
+            for memory in worker.gpu_memory or ():
+                gpu = (worker.hostname, str(memory["gpu"]))
+                self._used.labels(*gpu).set(memory["used_bytes"])
+                self._memory.labels(*gpu).set(memory["total_bytes"])

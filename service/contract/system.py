@@ -88,6 +88,14 @@ class WorkerSummary(WorkerAbilities):
     )
 
 
+class GpuMemory(Contract):
+    """How full a GPU is, with what other processes took."""
+
+    gpu: int = Field(ge=0, description="Its number on its machine, as `nvidia-smi` has it.")
+    used_bytes: int = Field(ge=0, description="Memory that is taken.")
+    total_bytes: int = Field(ge=0, description="Memory that it has.")
+
+
 class WorkerRead(Contract):
     """A worker process."""
 
@@ -100,6 +108,9 @@ class WorkerRead(Contract):
     slots: int = Field(ge=1, description="Jobs at once.")
     jobs: tuple[JobId, ...] = Field(description="What it runs now.")
     queues: tuple[str, ...] = Field(description="What it serves.")
+    gpu_memory: tuple[GpuMemory, ...] = Field(
+        (), description="Of its GPUs, a few seconds old; empty where the driver does not tell."
+    )
     capabilities: WorkerSummary = Field(description="What it can do.")
     started_at: Time = Field(description="When it started.")
     seen_at: Time = Field(description="Last heartbeat.")

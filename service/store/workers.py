@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from service.contract.system import GpuMemory
 from service.store.session import now
 from service.store.sql import upsert
 from service.store.tables import WorkerRow
@@ -36,12 +38,16 @@ class WorkerStore:
         }
         upsert(self._session, WorkerRow, [values])
 
-    def heartbeat(self, worker_id: str) -> bool:
-        """It is still here. False: its row was swept away; register again."""
+    def heartbeat(self, worker_id: str, gpu_memory: Sequence[GpuMemory] | None = None) -> bool:
+        """It is still here. False: its row was swept away; register again. `gpu_memory` replaces
+        what it said before; None: as it was."""
+        values: dict[str, Any] = {"seen_at": now(self._session)}
+        if gpu_memory is not None:
+            values["gpu_memory"] = [memory.model_dump() for memory in gpu_memory]
         seen = self._session.execute(
             update(WorkerRow)
             .where(WorkerRow.id == worker_id)
-            .values(seen_at=now(self._session))
+            .values(values)
             .returning(WorkerRow.id)
             .execution_options(synchronize_session=False)
         ).first()

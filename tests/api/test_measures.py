@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import insert
 
 from service.api.measures import Measures
+from service.contract.system import GpuMemory
 from service.contract.webhooks import ALL_EVENTS
 from service.store.deliveries import Answer, DeliveryStore
 from service.store.session import Database
@@ -145,6 +146,20 @@ def test_workers_are_told_by_device_and_those_not_heard_of_are_left_out(
     assert figures("workers_draining", device="cuda") == 1
     assert figures("worker_slots", device="cpu") == worker_row(WORKER).slots
     assert figures("worker_slots", device="cuda") == 0
+
+
+def test_the_memory_of_gpus_is_what_the_last_heartbeat_said(jobs: Jobs, measures: Measures) -> None:
+    memory = GpuMemory(gpu=3, used_bytes=7, total_bytes=80)
+    with jobs.database.transaction() as session:
+        store = WorkerStore(session)
+        store.register(worker_row(GPU))
+        assert store.heartbeat(GPU.id, [memory.model_copy(update={"used_bytes": 9}), memory])
+        assert store.heartbeat(GPU.id, [memory])
+        assert store.heartbeat(GPU.id)  # nothing new
+    figures = scrape(measures, jobs.database)
+    gpu = {"worker": worker_row(GPU).hostname, "gpu": "3"}
+    assert figures("gpu_memory_used_bytes", **gpu) == 7
+    assert figures("gpu_memory_bytes", **gpu) == 80
 
 
 class Answers:

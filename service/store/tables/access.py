@@ -68,6 +68,7 @@ class WorkerRow(Base):
     capabilities: Mapped[dict[str, Any]] = mapped_column(deferred=True)
     tokens: Mapped[list[str]]
     draining: Mapped[bool]
+    gpu_memory: Mapped[list[Any] | None]
     started_at: Mapped[datetime]
     seen_at: Mapped[datetime] = mapped_column(index=True)
 
