@@ -63,8 +63,8 @@ def list_job_events(
     after: Annotated[int, Query(ge=0, description="Events after this one.")] = 0,
     last_event_id: LastEventId = None,
 ) -> Page[EventRead] | Response:
-    """`state`, `phase`, `epoch`, `checkpoint` and `warning` are kept and numbered; a stream also
-    carries `progress`, without a number."""
+    """`state`, `phase`, `epoch`, `checkpoint`, `warning` and, after the end, `exported` are kept
+    and numbered; a stream also carries `progress`, without a number."""
     with services.database.read() as session:
         JobStore(session).get(job_id, caller.project)
         if "text/event-stream" in request.headers.get("accept", ""):

@@ -14,6 +14,7 @@ from service.cli import (
     jobs,
     keys,
     limits,
+    mlflow,
     recommend,
     resources,
     servers,
@@ -84,6 +85,7 @@ app.command("audit")(audit.audit)
 app.add_typer(limits.app, name="limits")
 app.command("usage")(limits.usage)
 app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(mlflow.app, name="mlflow")
 app.command("health")(servers.health)
 app.command("api")(servers.api)
 app.command("worker")(servers.worker)

@@ -136,6 +136,8 @@ def describe(event: Event) -> str:
             return f"epoch {data['epoch']}  {accuracy}"
         case "checkpoint":
             return f"checkpoint at step {data['step']}"
+        case "exported":
+            return f"exported to {data['to']}: {data['url']}"
         case "progress":
             return f"{data['phase']} {data['fraction']:.0%}"
         case _:

@@ -21,8 +21,8 @@ _GLANCE_S: Final = 10.0  # under the 15 s of a heartbeat, so that silence lets u
 class Event:
     """Something that happened to a job.
 
-    `type` is `state`, `phase`, `epoch`, `checkpoint`, `warning` or `progress`; `data` depends on
-    it. `id` is None for progress, which is not kept and not replayed.
+    `type` is `state`, `phase`, `epoch`, `checkpoint`, `warning`, `exported` or `progress`; `data`
+    depends on it. `id` is None for progress, which is not kept and not replayed.
     """
 
     type: str

@@ -108,8 +108,8 @@ class EventRead(Contract):
     object: Literal["event"] = Field("event", description="Always `event`.")
     job: JobId = Field(description="The job.")
     type: str = Field(
-        description="`state`, `phase`, `epoch`, `checkpoint` or `warning`; streams also carry "
-        "`progress`, which is not kept."
+        description="`state`, `phase`, `epoch`, `checkpoint`, `warning` or `exported`; streams "
+        "also carry `progress`, which is not kept."
     )
     created_at: Time = Field(description="When.")
     data: dict[str, Any] = Field(description="What, by type.")
