@@ -3,6 +3,7 @@
 It is made by a process that ends, since vl-convert keeps some 240 MB in its own, and kept on disk.
 """
 
+import contextlib
 import logging
 import os
 import subprocess
@@ -40,6 +41,15 @@ class Bundle:
             if self._content is None:
                 self._content = self._kept() or self._made()
             return self._content
+
+    def prepare(self) -> None:
+        """Make it beforehand, on a thread, while nobody waits for it yet."""
+        if self._content is None and not self._lock.locked():
+            threading.Thread(target=self._prepare, name="charts-library", daemon=True).start()
+
+    def _prepare(self) -> None:
+        with contextlib.suppress(Unavailable):  # who wants it is told
+            self.read()
 
     def _kept(self) -> bytes | None:
         try:

@@ -74,9 +74,9 @@ def balance(dataset: DatasetRead) -> Spec | None:
     if not 0 < len(rows) <= _MOST_CLASSES:
         return None
     values = [
-        {"class": name, "split": split, "examples": count}
+        {"class": name, "split": split, "examples": count, "order": order}
         for name, counts in rows
-        for split, count in zip(_SPLITS, counts, strict=True)
+        for order, (split, count) in enumerate(zip(_SPLITS, counts, strict=True))
     ]
     return {
         "data": {"values": values},
@@ -98,7 +98,7 @@ def balance(dataset: DatasetRead) -> Spec | None:
                 "scale": {"domain": list(_SPLITS), "range": list(PALETTE[:3])},
                 "legend": {"orient": "top", "title": None},
             },
-            "order": {"field": "split", "sort": "descending"},
+            "order": {"field": "order"},
             "tooltip": [{"field": name} for name in ("class", "split", "examples")],
         },
     }

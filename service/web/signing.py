@@ -28,7 +28,8 @@ def _inside(path: str) -> str:
 def show_sign_in(
     request: Request, wanted: Annotated[str, Query(alias="next", max_length=2048)] = _HOME
 ) -> Response:
-    """The form."""
+    """The form. Charts are what is looked at next."""
+    request.app.state.charts_library.prepare()
     return page(request, "sign-in.html", None, wanted=_inside(wanted), problem=None)
 
 
