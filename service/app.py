@@ -20,6 +20,7 @@ from service.api import (
     keys,
     limits,
     models,
+    openapi,
     problems,
     recommendations,
     records,
@@ -42,6 +43,7 @@ from service.relay import Relay
 from service.services import Nudger, Services
 from service.store.session import Database
 from service.sweep import Sweep
+from service.tracing import NO_TRACER, Tracer
 from service.web import install as install_web
 from service.webhooks.courier import Courier
 from service.webhooks.sending import Sender
@@ -75,9 +77,11 @@ def create_app(
     database: Database | None = None,
     blobs: BlobStore | None = None,
     relay: Nudger | None = None,
+    tracer: Tracer = NO_TRACER,
 ) -> Edge:
     """The ASGI application. What is passed in replaces what the settings name, for tests: then
-    the caller owns it, and with a `relay` of its own no sweep runs."""
+    the caller owns it, and with a `relay` of its own no sweep runs. Takes the tracer, and closes
+    it."""
     own_database = database is None
     database = database or Database(settings.database)
     services = Services(
@@ -97,7 +101,12 @@ def create_app(
         version=version("modelpress"),
         description=_DESCRIPTION,
         lifespan=_lifespan(
-            settings, services, feed, own_relay=relay is None, own_database=own_database
+            settings,
+            services,
+            feed,
+            tracer,
+            own_relay=relay is None,
+            own_database=own_database,
         ),
         generate_unique_id_function=_operation_id,
         redoc_url=None,
@@ -109,6 +118,7 @@ def create_app(
     for module in _ROUTERS:
         app.include_router(module.router)
     problems.install(app)
+    openapi.install(app)
     install_web(app, settings.data_dir / "cache")
     return Edge(
         app,
@@ -117,6 +127,7 @@ def create_app(
         rate_policy=rates.header,
         observe=measures.observe,
         hang_up=feed.hang_up,
+        tracer=tracer,
     )
 
 
@@ -128,7 +139,13 @@ class _NoRelay:
 
 
 def _lifespan(
-    settings: Settings, services: Services, feed: Feed, *, own_relay: bool, own_database: bool
+    settings: Settings,
+    services: Services,
+    feed: Feed,
+    tracer: Tracer,
+    *,
+    own_relay: bool,
+    own_database: bool,
 ) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -137,6 +154,7 @@ def _lifespan(
         feed.start()
         services.trail.start()
         with contextlib.ExitStack() as stack:
+            stack.callback(tracer.close)
             if own_database:
                 stack.callback(services.database.close)
             stack.callback(services.trail.close)

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Header, Request, Response
 from service import quotas
 from service.api.content import serve_blob
 from service.api.deps import After, Limit, Reader, ServicesDep, Writer, problems
+from service.api.openapi import BYTES
 from service.api.prefer import settled, wait_seconds
 from service.api.resources import hold_upload, name_of, uploaded
 from service.api.schemas import dataset_read, page
@@ -29,7 +30,7 @@ router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
     status_code=202,
     summary="Register data",
     responses={
-        201: {"description": "`ready` within the wait."},
+        201: {"description": "`ready` within the wait.", "model": DatasetRead},
         **problems(404, 409, 413, 415, 507),
     },
 )
@@ -129,7 +130,13 @@ def get_dataset(dataset_id: str, caller: Reader, services: ServicesDep) -> Datas
     name="get_contact_sheet",
     summary="Look at a dataset",
     response_class=Response,
-    responses={200: {"content": {"image/png": {}}}, 304: {}, 307: {}, **problems(404, 410, 416)},
+    # The second line is for generators of clients that know no PNG: they make bytes of it.
+    responses={
+        200: {"content": {"image/png": BYTES, "application/octet-stream": BYTES}},
+        304: {},
+        307: {},
+        **problems(404, 410, 416),
+    },
 )
 def get_contact_sheet(
     dataset_id: str, request: Request, caller: Reader, services: ServicesDep

@@ -14,6 +14,7 @@ from service import quotas
 from service.api.content import serve_blob
 from service.api.deps import After, Limit, Reader, ServicesDep, Writer, problems
 from service.api.intake import declared_length, declared_sha256, receive
+from service.api.openapi import BYTES
 from service.api.schemas import file_read, page, upload_read
 from service.blobs import Blob, DigestMismatch, StorageFull, StorageUnavailable
 from service.contract.wire import FileRead, Page, UploadCreate, UploadRead
@@ -42,15 +43,13 @@ FileName = Annotated[
     status_code=201,
     summary="Upload a file",
     responses={
-        200: {"description": "The same bytes were there."},
+        200: {"description": "The same bytes were there.", "model": FileRead},
         **problems(400, 409, 411, 413, 507),
     },
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {
-                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
-            },
+            "content": {"application/octet-stream": BYTES},
         }
     },
 )
@@ -90,7 +89,7 @@ def list_files(
     summary="Download a file",
     response_class=Response,
     responses={
-        200: {"content": {"application/octet-stream": {}}},
+        200: {"content": {"application/octet-stream": BYTES}},
         206: {},
         304: {},
         307: {},
@@ -171,9 +170,7 @@ def get_upload(
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {
-                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
-            },
+            "content": {"application/octet-stream": BYTES},
         }
     },
 )

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Header, Query, Request, Response
 from sqlalchemy.orm import Session
-from starlette.responses import RedirectResponse
+from starlette.responses import JSONResponse, RedirectResponse
 
 from service import jobs as rules
 from service import quotas
@@ -42,10 +42,13 @@ IdempotencyKey = Annotated[
     "",
     name="submit_job",
     status_code=202,
-    response_model=JobRead | Validated,
+    response_model=JobRead,
     summary="Submit a job",
     responses={
-        200: {"description": "Finished within the wait, or only validated."},
+        200: {
+            "description": "Finished within the wait, or only validated.",
+            "model": JobRead | Validated,
+        },
         **problems(400, 404, 409, 413, 415, 507),
     },
 )
@@ -60,13 +63,12 @@ async def submit_job(
     prefer: Annotated[
         str | None, Header(max_length=64, description="`wait=N`: up to 60 s for the job's end.")
     ] = None,
-) -> JobRead | Validated:
+) -> JobRead | Response:
     """Queues a job and answers at once. A field that names a model takes a job's id as well: the
     model that job will make. Chains are submitted at once and run in order."""
     if validate_only:
         await asyncio.to_thread(_validate, services, caller.project, spec)
-        response.status_code = 200
-        return Validated(spec=spec)
+        return JSONResponse(Validated(spec=spec).model_dump(mode="json"))
     read, created = await asyncio.to_thread(_submit_once, services, caller.project, spec, key)
     if created:
         services.nudge(spec.device, read.id)
@@ -203,7 +205,10 @@ def delete_job(job_id: str, caller: Writer, services: ServicesDep) -> None:
     name="cancel_job",
     status_code=202,
     summary="Cancel a job",
-    responses={200: {"description": "It is cancelled already."}, **problems(404, 409)},
+    responses={
+        200: {"description": "It is cancelled already.", "model": JobRead},
+        **problems(404, 409),
+    },
 )
 def cancel_job(job_id: str, response: Response, caller: Writer, services: ServicesDep) -> JobRead:
     """A running job is `cancelling` until its worker hears of it, within about a second."""

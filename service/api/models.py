@@ -1,18 +1,22 @@
 """/v1/models: register, read, download."""
 
 import asyncio
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from service import architectures, quotas
 from service.api.content import Content, serve, serve_blob
 from service.api.deps import After, Limit, Reader, ServicesDep, Writer, problems
+from service.api.openapi import BYTES
 from service.api.prefer import settled, wait_seconds
 from service.api.resources import hold_upload, name_of, uploaded
 from service.api.schemas import model_read, page
 from service.contract.models import (
+    CARD_FILE,
     EXPORT_SUFFIXES,
+    ContentFormat,
+    FormatsRead,
     LineageRead,
     ModelCreate,
     ModelRead,
@@ -30,10 +34,7 @@ from service.store.values import ModelFile, NewModel
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
-ContentFormat = Literal[
-    "folder", "safetensors", "sparse", "onnx", "pt2", "openvino", "executorch", "tensorrt"
-]
-_SUFFIXES: Final = {**EXPORT_SUFFIXES, "sparse": ".sparse.safetensors"}
+_SUFFIXES: Final[dict[ContentFormat, str]] = {**EXPORT_SUFFIXES, "sparse": ".sparse.safetensors"}
 _MEDIA_TYPE: Final = "application/octet-stream"
 
 
@@ -43,7 +44,7 @@ _MEDIA_TYPE: Final = "application/octet-stream"
     status_code=202,
     summary="Register uploaded weights, or a graph",
     responses={
-        201: {"description": "`ready` within the wait."},
+        201: {"description": "`ready` within the wait.", "model": ModelRead},
         **problems(404, 409, 413, 415, 507),
     },
 )
@@ -166,6 +167,56 @@ def get_model_lineage(model_id: str, caller: Reader, services: ServicesDep) -> L
         )
 
 
+@router.get(
+    "/{model_id}/formats",
+    name="get_model_formats",
+    summary="In which formats there is a model",
+    responses=problems(404, 409),
+)
+def get_model_formats(model_id: str, caller: Reader, services: ServicesDep) -> FormatsRead:
+    """A job of kind `export` makes those that are missing."""
+    row, files = _ready(services, model_id, caller.project)
+    found = _files(services, row, files, tuple(_SUFFIXES))
+    sizes: dict[ContentFormat, int] = {"folder": FolderZip(files).size}
+    return FormatsRead(data=sizes | {name: file.bytes for name, file in found.items()})
+
+
+@router.head("/{model_id}/card", include_in_schema=False)
+@router.get(
+    "/{model_id}/card",
+    name="get_model_card",
+    summary="The card of a model",
+    response_class=Response,
+    responses={
+        200: {"content": {"text/markdown": {"schema": {"type": "string"}}}},
+        **problems(404, 409, 410, 416),
+    },
+)
+def get_model_card(
+    model_id: str, request: Request, caller: Reader, services: ServicesDep
+) -> Response:
+    """README.md of its folder: Markdown behind the metadata of a Hugging Face model card. What was
+    uploaded has the one that came with it."""
+    row, files = _ready(services, model_id, caller.project)
+    card = next((file for file in files if file.name == CARD_FILE), None)
+    if card is None:
+        raise Missing(f"{model_id} has no card")
+    return serve_blob(
+        request, services.blobs, card.sha256, card.bytes, "text/markdown", f"{row.name}.md"
+    )
+
+
+def _ready(
+    services: Services, model_id: str, project: str
+) -> tuple[ModelRow, tuple[ModelFile, ...]]:
+    with services.database.read() as session:
+        row = ModelStore(session).get(model_id, project)
+        files = ModelStore(session).files(model_id)
+    if row.status != "ready":
+        raise Clash(f"{model_id} is {row.status}", code="not_ready")
+    return row, files
+
+
 @router.head("/{model_id}/content", include_in_schema=False)
 @router.get(
     "/{model_id}/content",
@@ -173,7 +224,7 @@ def get_model_lineage(model_id: str, caller: Reader, services: ServicesDep) -> L
     summary="Download a model",
     response_class=Response,
     responses={
-        200: {"content": {"application/zip": {}, "application/octet-stream": {}}},
+        200: {"content": {"application/zip": BYTES, "application/octet-stream": BYTES}},
         206: {"description": "A range."},
         304: {"description": "As in If-None-Match."},
         307: {"description": "The object store serves it."},
@@ -191,11 +242,7 @@ def get_model_content(
 ) -> Response:
     """`modelpress.load` takes the folder. Other formats are there once a job has exported them;
     the newest counts."""
-    with services.database.read() as session:
-        row = ModelStore(session).get(model_id, caller.project)
-        files = ModelStore(session).files(model_id)
-    if row.status != "ready":
-        raise Clash(f"{model_id} is {row.status}", code="not_ready")
+    row, files = _ready(services, model_id, caller.project)
     if format == "folder":
         return serve(request, _folder(services, row, files))
     return _one_file(request, services, row, files, format)
@@ -230,11 +277,14 @@ def _one_file(
 
 
 def _files(
-    services: Services, row: ModelRow, files: tuple[ModelFile, ...], formats: tuple[str, ...]
-) -> dict[str, ModelFile | ArtifactRow]:
+    services: Services,
+    row: ModelRow,
+    files: tuple[ModelFile, ...],
+    formats: tuple[ContentFormat, ...],
+) -> dict[ContentFormat, ModelFile | ArtifactRow]:
     """Those of the formats that there are: in the model's folder, or exported by a job."""
     there = {file.name: file for file in files}
-    found: dict[str, ModelFile | ArtifactRow] = {}
+    found: dict[ContentFormat, ModelFile | ArtifactRow] = {}
     with services.database.read() as session:
         artifacts = ArtifactStore(session)
         for name in formats:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from service.api.content import Content, of_blob, serve, serve_blob
 from service.api.deps import Reader, ServicesDep, problems
 from service.api.documents import MEDIA_TYPES, AskedFormat, DocumentFormat, serve_document
+from service.api.openapi import BYTES
 from service.api.schemas import artifact_read, checkpoint_read, page
 from service.contract.lifecycle import TERMINAL
 from service.contract.wire import (
@@ -77,7 +78,11 @@ def _series(name: str, found: Series) -> MetricSeries:
     name="get_job_logs",
     summary="What the engine printed",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {}}}, 206: {}, **problems(404, 416)},
+    responses={
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+        206: {},
+        **problems(404, 416),
+    },
 )
 def get_job_logs(job_id: str, request: Request, caller: Reader, services: ServicesDep) -> Response:
     """Plain text; `Range` reads on from where you were."""
@@ -137,7 +142,7 @@ def list_job_artifacts(job_id: str, caller: Reader, services: ServicesDep) -> Pa
     tags=["artifacts"],
     response_class=Response,
     responses={
-        200: {"content": {"application/octet-stream": {}}},
+        200: {"content": {"application/octet-stream": BYTES}},
         206: {},
         304: {},
         307: {},

@@ -124,7 +124,10 @@ def enable_webhook(webhook_id: str, caller: Writer, services: ServicesDep) -> We
     name="test_webhook",
     status_code=202,
     summary="Send a test message",
-    responses={200: {"description": "It was tried within the wait."}, **problems(404)},
+    responses={
+        200: {"description": "It was tried within the wait.", "model": DeliveryRead},
+        **problems(404),
+    },
 )
 async def send_test_message(
     webhook_id: str,
