@@ -28,6 +28,8 @@ PYTHON_RUN: Final = (
 )
 # Shown, not run: each needs what a test has not.
 SHOWN: Final = {
+    "airflow ": "Airflow",
+    "argo ": "a cluster",
     "cp .env.example .env": "Docker",
     "docker ": "Docker; the files are held against their schemas in test_containers.py",
     "hf ": "an account of the Hugging Face hub",
@@ -103,6 +105,11 @@ def _python(block: Block) -> None:
     assert block.page in PYTHON_RUN, f"{block.page}: run it in tests/flow/test_documents.py"
 
 
+def _file(block: Block) -> None:
+    """A whole file of Python, for another program."""
+    assert block.page == "airflow.md"  # read in test_recipes.py, run in tests/flow/test_recipes.py
+
+
 def _as_it_is(block: Block) -> None:
     """Not for a machine: output, drawings, an image of the reader's own."""
 
@@ -112,6 +119,7 @@ _RULES: Final[dict[str, Callable[[Block], None]]] = {
     "json": _json,
     "toml": _toml,
     "python": _python,
+    "py": _file,
     "yaml": _yaml,
     "yml": _yaml,
     "text": _as_it_is,
