@@ -27,7 +27,12 @@ def reproduce_tables(provenance: Provenance) -> tuple[Table, ...]:
 
 
 def settings(spec: JobSpec) -> list[tuple[str, str]]:
-    """The fields that differ from their defaults, by path, and whatever names a choice."""
+    """What `asked` has, by path."""
+    return [("kind", spec.kind), *((k, v) for k, v in _leaves(asked(spec)) if k != "kind")]
+
+
+def asked(spec: JobSpec) -> dict[str, Any]:
+    """The fields that differ from their defaults, and whatever names a choice."""
     whole = spec.model_dump(mode="json", exclude=_LABELS)
     changed = spec.model_dump(mode="json", exclude=_LABELS, exclude_defaults=True)
     # which method, schedule or loss it was stands here also where it is the default
@@ -36,8 +41,7 @@ def settings(spec: JobSpec) -> list[tuple[str, str]]:
         for key, value in whole.items()
         if isinstance(value, Mapping) and "name" in value
     }
-    asked = _named({**choices, **changed}, whole)
-    return [("kind", spec.kind), *((k, v) for k, v in _leaves(asked) if k != "kind")]
+    return {"kind": spec.kind, **_named({**choices, **changed}, whole)}
 
 
 def _named(changed: Any, whole: Any) -> Any:

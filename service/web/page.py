@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
 
 from service.api.browser import session_secret, token_of
@@ -24,6 +25,13 @@ def age(moment: datetime, now: datetime | None = None) -> str:
     return f"{max(0, int(seconds))} s"
 
 
+def prose(text: str) -> Markup:
+    """A sentence of ours or an engine's, in which what stands between backticks is code."""
+    parts = [escape(part) for part in text.split("`")]
+    code = Markup("<code>{}</code>")
+    return Markup("").join(code.format(p) if i % 2 else p for i, p in enumerate(parts))
+
+
 _templates = Environment(
     loader=PackageLoader("service.web"),
     autoescape=True,
@@ -38,6 +46,7 @@ _templates.filters.update(
     duration=show.duration,
     percent=show.percent,
     points=show.points,
+    prose=prose,
     ratio=show.ratio,
     significant=show.significant,
     size=show.size,

@@ -1,5 +1,5 @@
 // Pages that change seldom: the page is asked for again, and its parts marked `data-live` are put
-// in place of those shown, unless one is at work in them.
+// in place of those shown, unless one is at work in them. Whoever was at a button with an id still is.
 
 const parser = new DOMParser();
 
@@ -23,7 +23,10 @@ export async function renew() {
   }
   for (const part of document.querySelectorAll("[data-live][id]")) {
     const other = fresh.getElementById(part.id);
-    if (!other || part.contains(document.activeElement)) continue;
-    if (part.innerHTML !== other.innerHTML) part.replaceChildren(...other.childNodes);
+    const active = part.contains(document.activeElement) ? document.activeElement : null;
+    if (!other || (active && (!active.id || active.matches("input, select, textarea")))) continue;
+    if (part.innerHTML === other.innerHTML) continue;
+    part.replaceChildren(...other.childNodes);
+    if (active) (document.getElementById(active.id) ?? document.getElementById("main")).focus();
   }
 }
