@@ -36,13 +36,19 @@ $(VENV)/.installed-dev: $(VENV)/.installed-all
 	.mlflow-venv/bin/pip install --quiet --disable-pip-version-check mlflow==3.17.2
 	@touch $@
 
+# A generator of clients, whose command line wants an older typer than ours does.
+.generator-venv/.installed:
+	$(PYTHON) -m venv .generator-venv
+	.generator-venv/bin/pip install --quiet --disable-pip-version-check openapi-python-client==0.29.1
+	@touch $@
+
 demo: $(VENV)/.installed-all  ## Watch a real model get smaller (about a minute once installed)
 	@$(BIN)/modelpress demo
 
-test: $(VENV)/.installed-dev .mlflow-venv/.installed  ## Run the tests
+test: $(VENV)/.installed-dev .mlflow-venv/.installed .generator-venv/.installed  ## Run the tests
 	$(BIN)/pytest -m "not long" -n 2 --dist loadfile
 
-test-long: $(VENV)/.installed-dev .mlflow-venv/.installed  ## Run the long campaigns too
+test-long: $(VENV)/.installed-dev .mlflow-venv/.installed .generator-venv/.installed  ## Run the long campaigns too
 	$(BIN)/pytest --timeout=3600
 
 check: $(VENV)/.installed-dev  ## Format, lint, types, import contracts
@@ -72,4 +78,4 @@ licences: $(VENV)/.installed-dev  ## List the licences of all that constraints.t
 	$(BIN)/python -m tools.licences
 
 clean:  ## Remove what was installed and cached
-	rm -rf $(VENV) .mlflow-venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
+	rm -rf $(VENV) .mlflow-venv .generator-venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info

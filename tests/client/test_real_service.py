@@ -1,17 +1,13 @@
 """The SDK against the real API over a real socket; only workers are missing."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-import uvicorn
-from pydantic import SecretStr
 from safetensors import SafetensorError, safe_open
 
-from service.app import create_app
-from service.auth import generate_key, secret_sha256
+from service.auth import secret_sha256
 from service.cli.main import main
 from service.client import (
     Client,
@@ -27,37 +23,18 @@ from service.config import Settings
 from service.contract.train import TrainSpec
 from service.store.audit import AuditFilter, AuditStore
 from service.store.keys import KeyStore
-from service.store.migrate import upgrade
 from service.store.session import Database
+from tests.client.running import running_api
 from tests.client.service_double import JOB
-
-
-class Nowhere:
-    """A relay whose nudges nobody hears."""
-
-    def nudge(self, queue_name: str, job_id: str) -> None:
-        return
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    key = generate_key()
-    settings = Settings(data_dir=tmp_path_factory.mktemp("data"), bootstrap_key=SecretStr(key))
-    upgrade(settings.database)
-    app = create_app(settings, relay=Nowhere())
-    config = uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    pause = threading.Event()
-    while not server.started:
-        assert thread.is_alive()
-        pause.wait(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    with Client(f"http://127.0.0.1:{port}", key) as client:
+    with (
+        running_api(tmp_path_factory.mktemp("data")) as service,
+        Client(service.url, service.key) as client,
+    ):
         yield client
-    server.should_exit = True
-    thread.join()
 
 
 def weights(path: Path, size: int = 64) -> Path:
