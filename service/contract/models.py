@@ -26,10 +26,14 @@ SourceFormat = Literal["safetensors", "torch", "huggingface", "onnx"]
 Form = Literal["weights", "graph"]
 WEIGHTS_OF_FORM: Final[dict[Form, str]] = {"weights": "model.safetensors", "graph": "model.onnx"}
 """The file of a model's folder whose size and digest are the model's."""
+CARD_FILE: Final = "README.md"
 SPARSE_FILE: Final = "model.sparse.safetensors"
 """Beside it, the weights without their zeros, where that is smaller; a test holds the name to the
 engine's."""
-EXPORT_SUFFIXES: Final[dict[str, str]] = {
+ContentFormat = Literal[
+    "folder", "safetensors", "sparse", "onnx", "pt2", "openvino", "executorch", "tensorrt"
+]
+EXPORT_SUFFIXES: Final[dict[ContentFormat, str]] = {
     "safetensors": ".safetensors",
     "onnx": ".onnx",
     "pt2": ".pt2",
@@ -95,6 +99,16 @@ class ModelRead(Contract):
     )
     error: JobError | None = Field(description="Why it was rejected.")
     created_at: Time = Field(description="When.")
+
+
+class FormatsRead(Contract):
+    """In which formats a model can be downloaded, and in which it cannot yet."""
+
+    object: Literal["formats"] = Field("formats", description="Always `formats`.")
+    data: dict[ContentFormat, int] = Field(
+        description="Bytes, by `format` of `GET /v1/models/{id}/content`.",
+        examples=[{"folder": 603_612, "safetensors": 600_184, "onnx": 602_417}],
+    )
 
 
 class LineageRead(Contract):
