@@ -44,6 +44,8 @@ class Operation:
     is_written: bool = False
     code: str | None = None
     """Of the problem that it was answered with."""
+    traceparent: str | None = None
+    """Of its span, where requests are traced."""
 
     def by(self, key_id: str, project: str) -> None:
         """Whose key it came with."""

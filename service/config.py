@@ -144,7 +144,9 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe level that is logged."
     )
-    log_format: Literal["json", "console"] = Field("json", description="For machines or people.")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="For machines or people; auto: for people where stderr is a terminal."
+    )
 
     @field_validator("sources")
     @classmethod

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from service import architectures
+from service import architectures, audit
 from service.contract.benchmark import PYTORCH, Runtime
 from service.contract.catalog import BUILTIN_DATASETS, ArchitectureSpec, requirement_of
 from service.contract.lifecycle import TERMINAL
@@ -138,6 +138,7 @@ def submit(session: Session, spec: JobSpec, project: str, alive_s: float) -> Job
 def _new_job(session: Session, spec: JobSpec, project: str, **extra: Any) -> NewJob:
     references = tuple(dict.fromkeys(reference.id for reference in references_of(spec)))
     brought = architectures.requirements_of(session, references, project)
+    request = audit.current()
     return NewJob(
         project=project,
         kind=spec.kind,
@@ -151,6 +152,8 @@ def _new_job(session: Session, spec: JobSpec, project: str, **extra: Any) -> New
         max_attempts=spec.max_attempts,
         timeout_s=spec.timeout_s,
         references=references,
+        request_id=None if request is None else request.request_id,
+        traceparent=None if request is None else request.traceparent,
         **extra,
     )
 

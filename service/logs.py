@@ -2,12 +2,14 @@
 
 import logging
 import sys
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
 from service.config import Settings
 from service.key_text import without_keys
+
+_EXTRAS: Final = ("method", "route", "status", "ms", "action", "target")  # of a request's line
 
 
 def configure(settings: Settings) -> None:
@@ -18,10 +20,12 @@ def configure(settings: Settings) -> None:
     """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    console = settings.log_format == "console"
+    chosen = settings.log_format
+    console = chosen == "console" or (chosen == "auto" and sys.stderr.isatty())
     render: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(),
@@ -43,14 +47,15 @@ def configure(settings: Settings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(_EXTRAS)],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish],
         )
     )
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
-    logging.getLogger("uvicorn.access").disabled = True  # we write a line of our own
+    logging.captureWarnings(capture=True)  # or libraries write lines that no machine reads
+    logging.getLogger("uvicorn.access").disabled = True  # `service.api.request_log` tells more
 
 
 def _without_keys(_logger: object, _method: str, line: Any) -> str:

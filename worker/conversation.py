@@ -22,6 +22,7 @@ from service.store.values import (
 from worker.channel import ChannelError, Message
 from worker.engine_child import EngineChild, ExitStatus
 from worker.leases import Lease
+from worker.phases import Phases
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class Conversation:
     blobs: BlobStore
     draining: threading.Event
     drain_s: float
+    phases: Phases
     _progress: JobProgress = field(default=JobProgress(0, 0, "starting"))
     _points: list[Point] = field(default_factory=list)
     _events: list[NewEvent] = field(default_factory=list)
@@ -123,6 +125,7 @@ class Conversation:
         match message:
             case {"type": "phase", "phase": str(phase)}:
                 self._phase = phase[:64]
+                self.phases.begin(self._phase)
                 self._progress = JobProgress(0, 0, self._phase)
                 self._events.append(NewEvent("phase", {"phase": phase[:64]}))
             case {"type": "step", "step": int(step), "total": int(total), "metrics": dict(metrics)}:

@@ -22,6 +22,7 @@ from service.relay import Relay
 from service.store.session import Database
 from service.store.values import ClaimingWorker, NewWorker
 from service.sweep import Sweep
+from service.tracing import Tracer, tracer_of_process
 from service.wiring import open_blob_store
 from worker.engine_host import EngineHost
 from worker.gpu_memory import GpuMemoryWatch
@@ -103,9 +104,11 @@ def main() -> int:
     database = Database(settings.database)
     blobs = open_blob_store(settings)
     relay = Relay(JobQueue(settings.broker))
+    tracer = tracer_of_process("modelpress-worker")
     with EngineHost(settings.scratch_dir) as host:
         seen = describe_engine(host, settings)
-        _serve(settings, database, blobs, relay, host, seen)
+        _serve(settings, database, blobs, relay, host, seen, tracer)
+    tracer.close()
     database.close()
     return 0
 
@@ -117,6 +120,7 @@ def _serve(
     relay: Relay,
     host: EngineHost,
     seen: WorkerCapabilities,
+    tracer: Tracer,
 ) -> None:
     worker_id = new_id("wrk")
     tokens = capability_tokens(seen)
@@ -148,6 +152,7 @@ def _serve(
         worker=ClaimingWorker(worker_id, seen.device, tokens, settings.job_slots),
         nudge=relay.nudge,
         draining=draining,
+        tracer=tracer,
     )
     slots = Slots(settings.job_slots, runner.run_one)
     sweep = Sweep(database, blobs, relay.nudge, settings)

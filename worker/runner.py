@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import structlog
+
 from service.blobs import BlobError, BlobStore, StorageFull
 from service.config import Settings
 from service.contract.job_errors import JobError
@@ -25,10 +27,12 @@ from service.store.values import (
     Paused,
     Released,
 )
+from service.tracing import NO_TRACER, Span, Tracer, Value
 from worker.conversation import Conversation, Ended
 from worker.engine_host import EngineHost
 from worker.leases import Heartbeat, Lease
 from worker.outcome import outcome_of
+from worker.phases import Phases
 from worker.prepare import InputMissing, prepare
 from worker.products import store_product
 from worker.server_process import EngineHostError
@@ -50,6 +54,7 @@ class Runner:
     worker: ClaimingWorker
     nudge: Callable[[str, str], None]
     draining: threading.Event
+    tracer: Tracer = NO_TRACER
     claiming: threading.Lock = field(default_factory=threading.Lock)
 
     def run_one(self) -> bool:
@@ -66,20 +71,34 @@ class Runner:
 
     def _run(self, job: ClaimedJob) -> None:
         """Run a claimed job to an outcome, and write it unless the claim was lost meanwhile."""
-        log.info("job %s: run %d, attempt %d of %d", job.id, job.run, job.attempt, job.max_attempts)
         lease = self.heartbeat.hold(job.id, job.run)
         folder = self.settings.scratch_dir / f"{job.id}-{job.run}"
+        named = {"job": job.id, "run": job.run, "request_id": job.request_id}
         try:
-            self._finish(job, lease, self._outcome(job, lease, folder))
+            with (
+                structlog.contextvars.bound_contextvars(**named),
+                self.tracer.span(
+                    f"run {job.kind}",
+                    kind="consumer",
+                    parent=job.traceparent,
+                    attributes=_attributes(job),
+                ) as span,
+            ):
+                log.info("job %s: attempt %d of %d", job.id, job.attempt, job.max_attempts)
+                self._finish(job, lease, self._outcome(job, lease, folder, span), span)
         finally:
             self.heartbeat.release(lease)
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _outcome(self, job: ClaimedJob, lease: Lease, folder: Path) -> Outcome | None:
+    def _outcome(self, job: ClaimedJob, lease: Lease, folder: Path, span: Span) -> Outcome | None:
         """None: the claim was lost; nothing may be written."""
+        inner = Phases(self.tracer, span.traceparent)
         try:
+            inner.begin("prepare")
             order = prepare(job, folder, self.database, self.blobs)
-            ended = self._converse(job, lease, folder)
+            inner.begin("start child")
+            ended = self._converse(job, lease, folder, inner)
+            inner.begin("store")
             return outcome_of(ended, lambda: store_product(order, folder, self.blobs))
         except InputMissing as error:
             return Failed(JobError.of("dependency_failed", str(error)))
@@ -96,8 +115,10 @@ class Runner:
             )
         except DatabaseUnavailable:
             return Released()  # nothing was lost but time
+        finally:
+            inner.end()
 
-    def _converse(self, job: ClaimedJob, lease: Lease, folder: Path) -> Ended:
+    def _converse(self, job: ClaimedJob, lease: Lease, folder: Path, phases: Phases) -> Ended:
         limit_s = min(job.timeout_s or self.settings.job_timeout_s, self.settings.job_timeout_s)
         with self.host.spawn(
             folder,
@@ -115,9 +136,10 @@ class Runner:
                 blobs=self.blobs,
                 draining=self.draining,
                 drain_s=self.settings.drain_s,
+                phases=phases,
             ).follow()
 
-    def _finish(self, job: ClaimedJob, lease: Lease, outcome: Outcome | None) -> None:
+    def _finish(self, job: ClaimedJob, lease: Lease, outcome: Outcome | None, span: Span) -> None:
         """Write the outcome; a database that is away is waited for while the claim may be ours."""
         if outcome is None:
             log.warning("job %s: run %d was fenced out", job.id, job.run)
@@ -138,6 +160,9 @@ class Runner:
             log.warning("job %s: run %d was fenced out", job.id, job.run)
             return
         log.info("job %s: %s", job.id, moved.status)
+        span.set("modelpress.status", moved.status)
+        if isinstance(outcome, Failed):
+            span.fail(outcome.error.code)
         for unblocked in moved.unblocked:
             self.nudge_row(unblocked)
         if moved.status == "queued" and self.draining.is_set():
@@ -165,3 +190,14 @@ class Runner:
         with self.database.read() as session:
             device = JobStore(session).get(job_id).device
         self.nudge(queue_of(device), job_id)
+
+
+def _attributes(job: ClaimedJob) -> dict[str, Value]:
+    named: dict[str, Value] = {
+        "modelpress.job_id": job.id,
+        "modelpress.kind": job.kind,
+        "modelpress.project": job.project,
+        "modelpress.run": job.run,
+        "modelpress.attempt": job.attempt,
+    }
+    return named if job.request_id is None else {**named, "modelpress.request_id": job.request_id}

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from celery import Celery
 from celery.apps.worker import Worker
+from celery.signals import setup_logging
 
 from service.queue import TASK, celery_app
 
@@ -22,6 +23,8 @@ def worker_app(broker_url: str, on_nudge: Callable[[], None]) -> Celery:
 
 def celery_worker(app: Celery, *, slots: int, queues: tuple[str, ...], name: str) -> Worker:
     """A worker whose pool is threads: the work itself is done by engine children."""
+    # Without anyone who does it, Celery sets up logging itself, and raises the level for all.
+    setup_logging.connect(_leave_logging)
     return app.Worker(
         pool="threads",
         # Two more than jobs can run: so that a nudge is always taken up at once, and a busy
@@ -35,3 +38,7 @@ def celery_worker(app: Celery, *, slots: int, queues: tuple[str, ...], name: str
         quiet=True,
         loglevel="WARNING",
     )
+
+
+def _leave_logging(**_: object) -> None:
+    """`service.logs` has set it up."""

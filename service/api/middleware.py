@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import structlog
 
+from service.api import request_log
 from service.api.misplaced import refuse_in_address, refuse_in_body
 from service.api.problems import problem_response
 from service.audit import Trail
@@ -22,6 +23,7 @@ from service.errors import (
     Unsupported,
 )
 from service.key_text import KEY_SHAPED, without_keys
+from service.tracing import NO_TRACER, Span, Tracer
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ _MAX_ADDRESS: Final = 8192  # the longest of ours names 60 series of metrics
 _MAX_HEADERS: Final = 100
 _MAX_HEADER_BYTES: Final = 16_384  # the server itself gives up at 64 KiB, in words of its own
 _SHOWN: Final = 200
+_UNTRACED: Final = ("/livez", "/readyz", "/metrics")  # every few seconds, and always the same
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _BRACKET: Final = re.compile(rb"[\[\]{}]")
 _API_CSP: Final = b"default-src 'none'; frame-ancestors 'none'"
@@ -66,6 +69,7 @@ class Edge:
         rate_policy: bytes = b"",
         observe: Callable[[str, str, int, float], None] | None = None,
         hang_up: Callable[[], None] = lambda: None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         """`hang_up` ends the streams that are open; call it when the server shall stop.
         `rate_policy` is the field RateLimit-Policy of /v1."""
@@ -75,6 +79,7 @@ class Edge:
         self._trail = trail
         self._rate_policy = rate_policy
         self._observe = observe
+        self._tracer = tracer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -84,6 +89,18 @@ class Edge:
         scope.setdefault("state", {})["request_id"] = request_id
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
+        if scope["path"] in _UNTRACED:
+            await self._serve(scope, receive, send, request_id, None)
+            return
+        method = scope["method"]
+        parent = (_header(scope, b"traceparent") or b"").decode("latin-1") or None
+        attributes = {"http.request.method": method, "modelpress.request_id": request_id}
+        with self._tracer.span(method, kind="server", parent=parent, attributes=attributes) as span:
+            await self._serve(scope, receive, send, request_id, span)
+
+    async def _serve(
+        self, scope: Scope, receive: Receive, send: Send, request_id: str, span: Span | None
+    ) -> None:
         started = time.perf_counter()
         status = 500
 
@@ -100,12 +117,16 @@ class Edge:
 
         try:
             with self._trail.operation(request_id, _address(scope)) as operation:
+                operation.traceparent = None if span is None else span.traceparent
                 await self._checked(scope, receive, send_with_headers)
         finally:
             self._trail.answered(operation, status)
+            route = getattr(scope.get("route"), "path", "other")
+            if span is not None:
+                _describe(span, scope["method"], route, status)
+            seconds = time.perf_counter() - started
+            request_log.note(scope["method"], route, status, seconds, operation)
             if self._observe is not None:
-                route = getattr(scope.get("route"), "path", "other")
-                seconds = time.perf_counter() - started
                 self._observe(scope["method"], route, status, seconds)
 
     async def _checked(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -156,6 +177,15 @@ class Edge:
                 raise TooLarge(f"a body may have {limit} bytes")
             if not message.get("more_body", False):
                 return bytes(body)
+
+
+def _describe(span: Span, method: str, route: str, status: int) -> None:
+    """By OpenTelemetry's conventions for HTTP."""
+    span.rename(f"{method} {route}")
+    span.set("http.route", route)
+    span.set("http.response.status_code", status)
+    if status >= 500:
+        span.fail(str(status))
 
 
 def _check_json(scope: Scope, body: bytes) -> None:

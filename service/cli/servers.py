@@ -80,10 +80,11 @@ def api(
     from service.app import create_app
     from service.config import Settings
     from service.logs import configure
+    from service.tracing import tracer_of_process
 
     settings = Settings()
     configure(settings)
-    app = create_app(settings)
+    app = create_app(settings, tracer=tracer_of_process("modelpress-api"))
 
     class Server(uvicorn.Server):
         """Ends open event streams first: uvicorn waits for connections before it stops."""

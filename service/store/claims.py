@@ -199,6 +199,8 @@ def _claimed(session: Session, row: JobRow) -> ClaimedJob:
         run_seconds=row.run_seconds,
         lease_until=row.lease_until,
         checkpoint=_checkpoint(session, row),
+        request_id=row.request_id,
+        traceparent=row.traceparent,
     )
 
 

@@ -63,6 +63,8 @@ class JobStore:
             timeout_s=job.timeout_s,
             retry_of=job.retry_of,
             resume_from=job.resume_from,
+            request_id=job.request_id,
+            traceparent=job.traceparent,
             next_run_at=moment,
             created_at=moment,
             queued_at=moment,

@@ -17,7 +17,8 @@ JsonObject = Mapping[str, Any]
 class NewJob:
     """A job to queue. `references` are the ids (job_, mdl_, dst_) that its spec names: it waits
     for those that are not ready. `resume_from` is a checkpoint artifact, which it gets a copy of.
-    An `exclusive` one takes times: on a GPU no other job may run beside it.
+    An `exclusive` one takes times: on a GPU no other job may run beside it. `request_id` and
+    `traceparent` are of the request that asks for it.
     """
 
     project: str
@@ -34,6 +35,8 @@ class NewJob:
     references: tuple[str, ...] = ()
     retry_of: str | None = None
     resume_from: str | None = None
+    request_id: str | None = None
+    traceparent: str | None = None
     id: str = field(default_factory=lambda: new_id("job"))
 
 
@@ -99,6 +102,8 @@ class ClaimedJob:
     run_seconds: float
     lease_until: datetime
     checkpoint: Checkpoint | None
+    request_id: str | None = None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
