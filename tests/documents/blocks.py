@@ -75,9 +75,11 @@ def specs() -> Iterator[tuple[str, str]]:
 
 
 def lines(block: Block) -> list[list[str]]:
-    """The words of each command of a block for the shell: what is handed to it left out, what is
-    continued on the next line or within quotes joined, and what it is assigned to taken off."""
+    """The words of each command of a block for the shell: what is handed to it and comments left
+    out, what is continued on the next line or within quotes joined, and what it is assigned to
+    taken off."""
     text = _HEREDOC.sub("", block.text).replace("\\\n", " ").replace("\n)\n", ")\n")
+    text = re.sub(r"(^|\s)# .*$", "", text, flags=re.MULTILINE)
     found: list[list[str]] = []
     waiting = ""
     for line in text.splitlines():

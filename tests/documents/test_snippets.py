@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from service.config import Settings
 from service.contract.wire import Problem
 from tests.documents.blocks import BLOCKS, ROOT, SHELL, Block, is_spec, lines
 from tests.documents.curl import Request, requests
@@ -37,6 +38,7 @@ SHOWN: Final = {
     "kubectl ": "a cluster",
     "promtool ": "Prometheus",
 }
+PYTHON_SHOWN: Final = {"mlflow.md": "an MLflow server, which tests/mlflow starts"}
 # YAML that is no job spec, by a key at its top: for whom it is.
 FOREIGN: Final = {"scrape_configs": "Prometheus", "apiVersion": "Kubernetes", "on": "GitHub"}
 
@@ -64,6 +66,8 @@ def _sh(block: Block) -> None:
                 "modelpress" in words or len(words) == 1
             ):  # a variable, for a command or for later
                 pass
+            case ["export", *assigned]:
+                _exports([word.partition("=")[0] for word in assigned])
             case ["id_of()", *_]:
                 assert block.page in RUN
             case _:
@@ -81,12 +85,23 @@ def _installs(words: list[str], extras: Mapping[str, object]) -> None:
             assert word in {"constraints.txt", "huggingface_hub"}, word
 
 
+def _exports(names: list[str]) -> None:
+    """Settings of ours; those of OpenTelemetry and MLflow are their own."""
+    ours = {f"MODELPRESS_{name.upper()}" for name in Settings.model_fields}
+    clients = {"MODELPRESS_URL", "MODELPRESS_KEY"}
+    assert [
+        n for n in names if n not in ours | clients and not n.startswith(("OTEL_", "MLFLOW_"))
+    ] == []
+
+
 def _json(block: Block) -> None:
-    loaded = json.loads(block.text)
     if block.page == "errors.md":
-        Problem.model_validate(loaded)
-    else:  # a webhook's message: tests/api/test_webhooks.py has the real ones
-        assert (block.page, set(loaded)) == ("webhooks.md", {"type", "timestamp", "data"})
+        Problem.model_validate_json(block.text)
+    elif block.page == "webhooks.md":  # tests/api/test_webhooks.py has real ones
+        assert set(json.loads(block.text)) == {"type", "timestamp", "data"}
+    else:  # lines of a log
+        assert block.page == "observe.md"
+        assert all({"event", "level"} <= set(json.loads(line)) for line in block.text.splitlines())
 
 
 def _toml(block: Block) -> None:
@@ -102,7 +117,9 @@ def _yaml(block: Block) -> None:
 
 
 def _python(block: Block) -> None:
-    assert block.page in PYTHON_RUN, f"{block.page}: run it in tests/flow/test_documents.py"
+    assert block.page in (*PYTHON_RUN, *PYTHON_SHOWN), (
+        f"{block.page}: run it in tests/flow/test_documents.py"
+    )
 
 
 def _file(block: Block) -> None:
