@@ -12,6 +12,7 @@ import yaml
 
 from service.api.measures import Measures
 from service.contract.system import GpuMemory
+from service.store.migrate import upgrade
 from service.store.session import Database
 from service.store.workers import WorkerStore
 from tests.api.exposition import scrape
@@ -27,10 +28,10 @@ needs_promtool = pytest.mark.skipif(
 )
 
 
-def promtool(*arguments: str | Path) -> None:
+def promtool(*arguments: str | Path, given: bytes = b"") -> None:
     assert PROMTOOL is not None
-    done = subprocess.run([PROMTOOL, *arguments], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = subprocess.run([PROMTOOL, *arguments], input=given, capture_output=True, timeout=60)
+    assert done.returncode == 0, (done.stdout + done.stderr).decode()
 
 
 def panels() -> list[dict[str, Any]]:
@@ -75,6 +76,16 @@ def test_the_how_to_lists_every_figure_and_none_besides(figures: set[str]) -> No
     listed = set(re.findall(r"^\| `(modelpress_\w+)", page, re.MULTILINE))
     families = {re.sub(r"_(bucket|count|sum)$", "", name) for name in figures}
     assert listed == families
+
+
+@needs_promtool
+def test_promtool_finds_names_and_helps_as_they_should_be(tmp_path: Path) -> None:
+    measures = Measures(lambda: 0)
+    measures.observe("GET", "/v1/jobs", 200, 0.01)
+    upgrade(f"sqlite:///{tmp_path}/test.db")
+    database = Database(f"sqlite:///{tmp_path}/test.db")
+    promtool("check", "metrics", given=measures.exposition(database, 10.0, broker_up=True))
+    database.close()
 
 
 @needs_promtool
