@@ -1,7 +1,7 @@
 """Modelpress: make trained PyTorch models smaller and faster, and prove it.
 
-`Client` talks to a service; `load` rebuilds a model that one has made. `Architecture` and
-`Defaults` are for packages that bring architectures of their own.
+`Client` talks to a service, `errors` are what it raises; `load` rebuilds a model that one has made.
+`Architecture` and `Defaults` are for packages that bring architectures of their own.
 """
 
 from importlib.metadata import version
@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from service.client import Client
+from service.client import problems as errors
 
 if TYPE_CHECKING:
     from torch import nn
 
     from worker.engine.models.architecture import Architecture, Defaults
 
-__all__ = ["Architecture", "Client", "Defaults", "load"]
+__all__ = ["Architecture", "Client", "Defaults", "errors", "load"]
 __version__ = version("modelpress")
 
 

@@ -11,7 +11,7 @@ import httpx2
 from service.client.audit import Audit
 from service.client.comparisons import Comparisons
 from service.client.datasets import Datasets
-from service.client.errors import UnexpectedAnswer, error_of
+from service.client.errors import UnexpectedAnswer
 from service.client.events import Event, all_events
 from service.client.http import Http, read_as
 from service.client.jobs import Job, Jobs
@@ -19,6 +19,7 @@ from service.client.keys import Keys
 from service.client.kinds import Kinds, SpecLike, plain
 from service.client.limits import Limits
 from service.client.models import Models
+from service.client.problems import error_of
 from service.client.recommendations import ask, follow
 from service.client.references import DatasetLike, ModelLike
 from service.client.retry import Retry
@@ -155,6 +156,14 @@ class Client(Kinds):
     def usage(self) -> UsageRead:
         """What the key's project has, and what it may have."""
         return self._http.get(UsageRead, "/v1/usage")
+
+    def is_alive(self) -> bool:
+        """Whether the service's process answers, asked without a key. Raises as `health` does."""
+        return self._http.request("GET", "/livez").is_success
+
+    def metrics(self) -> str:
+        """Figures for Prometheus, in its text format."""
+        return self._http.request("GET", "/metrics").text
 
     def health(self) -> Ready:
         """How the service is, asked once and without a key. Raises `Unreachable` when nothing

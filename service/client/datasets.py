@@ -6,9 +6,10 @@ from pathlib import Path
 
 from service.client.checking import settled
 from service.client.data_folder import format_of, zip_data
-from service.client.download import download
+from service.client.download import OnBytes, download
 from service.client.http import Http, read_as
-from service.client.upload import Files, OnBytes
+from service.client.progress import chosen
+from service.client.upload import Files
 from service.contract.datasets import DatasetFormat, DatasetRead
 from service.contract.wire import Page
 
@@ -68,6 +69,7 @@ class Datasets:
         undecodable_share: float | None = None,
         seed: int | None = None,
         timeout: float = 60.0,
+        progress: bool = False,
         on_bytes: OnBytes | None = None,
     ) -> Dataset:
         """Upload a file of data, or a folder, and register it; None leaves a field to the service.
@@ -78,6 +80,7 @@ class Datasets:
         seconds. A job may name it meanwhile.
         """
         path = Path(path)
+        on_bytes = chosen(on_bytes, progress, path.name)
         form = format or format_of(path)
         asked = {
             "format": form,

@@ -9,19 +9,22 @@ ClientError
 │   ├── JobFailed        … with an `error`
 │   └── JobCancelled
 └── ApiError             the service said no; `problem` has its words
+    ├── BadRequest       400, and any other 4xx
     ├── Unauthorized     401
     ├── Forbidden        403
     ├── NotFound         404
     ├── Conflict         409
+    ├── Gone             410
+    ├── TooLarge         413
+    ├── Unsupported      415
     ├── Invalid          422, with `errors` that point into the request
     ├── RateLimited      429
-    └── Unavailable      502, 503, 504
+    ├── Internal         500
+    ├── Unavailable      502, 503, 504
+    └── NoSpace          507
+
+`service.client.problems` has a class for every code below these.
 """
-
-from typing import Final
-
-import httpx2
-from pydantic import ValidationError
 
 from service.contract.job_errors import JobError
 from service.contract.wire import Problem, ProblemItem
@@ -96,6 +99,10 @@ class ApiError(ClientError):
         return self.problem.errors
 
 
+class BadRequest(ApiError):
+    """The request cannot be read, or not as it was sent."""
+
+
 class Unauthorized(ApiError):
     """No key, or one that is unknown, revoked or expired."""
 
@@ -112,6 +119,18 @@ class Conflict(ApiError):
     """The thing is in a state that does not allow it."""
 
 
+class Gone(ApiError):
+    """It was there; its bytes are not."""
+
+
+class TooLarge(ApiError):
+    """The body or file is larger than is taken."""
+
+
+class Unsupported(ApiError):
+    """Not a format that is taken; the message says what to send instead."""
+
+
 class Invalid(ApiError):
     """The request can be read but not granted; see `errors`."""
 
@@ -120,43 +139,16 @@ class RateLimited(ApiError):
     """Too many requests."""
 
 
+class Internal(ApiError):
+    """A defect of the service."""
+
+
 class Unavailable(ApiError):
     """The service, or what it stands on, does not work at the moment."""
 
 
-_BY_STATUS: Final[dict[int, type[ApiError]]] = {
-    401: Unauthorized,
-    403: Forbidden,
-    404: NotFound,
-    409: Conflict,
-    422: Invalid,
-    429: RateLimited,
-    502: Unavailable,
-    503: Unavailable,
-    504: Unavailable,
-}
-
-
-def error_of(response: httpx2.Response) -> ApiError:
-    """The exception for an answer that is not a success; its body must have been read."""
-    return _BY_STATUS.get(response.status_code, ApiError)(_problem_of(response))
-
-
-def _problem_of(response: httpx2.Response) -> Problem:
-    if "json" in response.headers.get("content-type", ""):
-        try:
-            return Problem.model_validate_json(response.content, extra="ignore")
-        except ValidationError:
-            pass  # some proxy's own JSON
-    return Problem(
-        type="about:blank",
-        title=response.reason_phrase or "Error",
-        status=response.status_code,
-        detail=f"the answer was {response.status_code} {response.reason_phrase}".rstrip(),
-        instance=response.request.url.path,
-        code=f"http_{response.status_code}",
-        request_id=response.headers.get("x-request-id", ""),
-    )
+class NoSpace(ApiError):
+    """There is no room left where it would be kept."""
 
 
 def _in_words(problem: Problem) -> str:

@@ -8,7 +8,8 @@ from typing import Any, BinaryIO, Final, TypeVar
 import httpx2
 from pydantic import BaseModel, ValidationError
 
-from service.client.errors import ApiError, UnexpectedAnswer, Unreachable, error_of
+from service.client.errors import ApiError, UnexpectedAnswer, Unreachable
+from service.client.problems import IdempotencyInFlight, QuotaExceeded, error_of
 from service.client.retry import Retry, Tries, retry_after_s
 from service.contract.wire import Page
 
@@ -23,10 +24,6 @@ _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _PASSING: Final = frozenset({429, 502, 503, 504})
 _NOTHING_SENT: Final = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 _NOT_OURS: Final = (httpx2.TooManyRedirects, httpx2.DecodingError)
-_FULL: Final = "quota_exceeded"
-"""Other jobs must start first, which may take hours: the caller knows whether to wait."""
-_IN_FLIGHT: Final = "in_flight"
-"""Our own earlier try is still being served; its answer can be had in a moment."""
 
 
 class Http:
@@ -181,11 +178,14 @@ def is_passing(error: ApiError) -> bool:
 
 
 def _will_pass(error: ApiError, repeatable: bool) -> bool:
-    if error.code == _FULL:
-        return False
+    match error:
+        case QuotaExceeded():  # until other jobs start, maybe for hours: the caller knows
+            return False
+        case IdempotencyInFlight():  # our own earlier try is still being served
+            return repeatable
     if error.problem.status == 429:  # refused before it was looked at
         return True
-    return repeatable and (is_passing(error) or error.code == _IN_FLIGHT)
+    return repeatable and is_passing(error)
 
 
 def _present(params: Params | None) -> dict[str, Any]:

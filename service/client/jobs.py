@@ -6,11 +6,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from service.client.download import OnBytes, download
+from service.client.download import OnBytes, download, download_folder
 from service.client.errors import JobCancelled, JobFailed
 from service.client.events import Event, job_events
 from service.client.http import Http, read_as
 from service.client.models import Model, Models
+from service.client.progress import JobProgress, Line, chosen
 from service.contract.job_errors import JobError
 from service.contract.lifecycle import TERMINAL, JobStatus
 from service.contract.specs import JobKind, JobResult
@@ -43,7 +44,9 @@ class Artifact:
         """Its file name."""
         return self.data.name
 
-    def download(self, path: str | Path, *, on_bytes: OnBytes | None = None) -> Path:
+    def download(
+        self, path: str | Path, *, progress: bool = False, on_bytes: OnBytes | None = None
+    ) -> Path:
         """Write it to a file, its SHA-256 checked; a folder takes it under its own name."""
         target = Path(path)
         if target.is_dir():
@@ -53,7 +56,7 @@ class Artifact:
             f"/v1/artifacts/{self.id}/content",
             target,
             sha256=self.data.sha256,
-            on_bytes=on_bytes,
+            on_bytes=chosen(on_bytes, progress, self.name),
         )
 
 
@@ -106,6 +109,16 @@ class Job:
             raise ValueError(f"{self.id} is {self.status} and has made no model")
         return Models(self._http).get(self.data.model)
 
+    def download_model(
+        self, path: str | Path, *, progress: bool = False, on_bytes: OnBytes | None = None
+    ) -> Path:
+        """Fetch the model it made into a folder that `modelpress.load` takes, as `job.model` does.
+
+        Raises `NotFinished`, or `NotFound` where it made none.
+        """
+        on_bytes = chosen(on_bytes, progress, self.id)
+        return download_folder(self._http, self._path("model"), Path(path), on_bytes=on_bytes)
+
     def refresh(self) -> "Job":
         """Look again; returns itself."""
         self.data = self._http.get(JobRead, self._path())
@@ -119,16 +132,24 @@ class Job:
         return job_events(self._http, self.id, after=after)
 
     def wait(
-        self, timeout: float | None = None, on_event: Callable[[Event], None] | None = None
+        self,
+        timeout: float | None = None,
+        on_event: Callable[[Event], None] | None = None,
+        *,
+        progress: bool = False,
     ) -> "Job":
         """Return itself once it has succeeded; `timeout` is in seconds.
+
+        `progress` draws a line in a terminal or notebook, and writes one for each epoch elsewhere.
 
         Raises `JobFailed`, `JobCancelled`, or `TimeoutError`, which leaves the job running.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
+        shown = JobProgress(f"{self.kind} {self.id}", Line()) if progress else None
         for event in job_events(self._http, self.id, deadline=deadline):
-            if on_event is not None:
-                on_event(event)
+            for hears in (shown, on_event):
+                if hears is not None:
+                    hears(event)
         self.refresh()
         if self.status == "cancelled":
             raise JobCancelled(self.id)

@@ -9,8 +9,9 @@ from service.client.checking import settled
 from service.client.download import OnBytes, download, download_folder
 from service.client.folder import zip_folder
 from service.client.http import Http, read_as
+from service.client.progress import chosen
 from service.client.upload import Files
-from service.contract.models import LineageRead, ModelRead
+from service.contract.models import ContentFormat, FormatsRead, LineageRead, ModelRead
 from service.contract.wire import Page
 
 
@@ -39,12 +40,14 @@ class Model:
         path: str | Path,
         *,
         format: str = "folder",  # noqa: A002  # the API's word
+        progress: bool = False,
         on_bytes: OnBytes | None = None,
     ) -> Path:
         """Fetch it: a folder that `modelpress.load` takes, or one file in another format.
 
-        `path` is the folder, made if needed, or the file.
+        `path` is the folder, made if needed, or the file. A broken connection is resumed.
         """
+        on_bytes = chosen(on_bytes, progress, self.data.name)
         content = f"/v1/models/{self.id}/content"
         params = {"format": format}
         if format == "folder":
@@ -59,6 +62,14 @@ class Model:
     def lineage(self) -> LineageRead:
         """Its ancestors, nearest first, and its children."""
         return self._http.get(LineageRead, f"/v1/models/{self.id}/lineage")
+
+    def formats(self) -> dict[ContentFormat, int]:
+        """In which formats it can be downloaded, and how many bytes each has."""
+        return self._http.get(FormatsRead, f"/v1/models/{self.id}/formats").data
+
+    def card(self) -> str:
+        """Its model card, in Markdown."""
+        return self._http.request("GET", f"/v1/models/{self.id}/card").text
 
     def delete(self) -> None:
         """Delete it. Raises `Conflict` while an unfinished job needs it."""
@@ -93,6 +104,7 @@ class Models:
         labels: Sequence[str] | None = None,
         name: str | None = None,
         timeout: float = 60.0,
+        progress: bool = False,
         on_bytes: OnBytes | None = None,
     ) -> Model:
         """Upload weights or a graph and register it: `.safetensors` or a state dict of
@@ -112,7 +124,8 @@ class Models:
             "labels": None if labels is None else list(labels),
             "name": name or Path(path).stem,
         }
-        return self._register(Path(path), asked, timeout, on_bytes)
+        shown = chosen(on_bytes, progress, Path(path).name)
+        return self._register(Path(path), asked, timeout, shown)
 
     def register_folder(
         self,
@@ -120,6 +133,7 @@ class Models:
         *,
         name: str | None = None,
         timeout: float = 60.0,
+        progress: bool = False,
         on_bytes: OnBytes | None = None,
         **said: Any,
     ) -> Model:
@@ -133,7 +147,8 @@ class Models:
         with tempfile.TemporaryDirectory() as scratch:
             path = zip_folder(folder, Path(scratch) / "folder.zip")
             name = name or folder.resolve().name
-            return self.register(path, name=name, timeout=timeout, on_bytes=on_bytes, **said)
+            shown = chosen(on_bytes, progress, name)
+            return self.register(path, name=name, timeout=timeout, on_bytes=shown, **said)
 
     def _register(
         self, path: Path, asked: dict[str, Any], timeout: float, on_bytes: OnBytes | None

@@ -3,17 +3,17 @@
 import hashlib
 import io
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 from urllib.parse import quote
 
+from service.client.download import OnBytes, download
 from service.client.errors import ClientError, Conflict, NotFound, Unavailable, Unreachable
 from service.client.http import Http, read_as
+from service.client.progress import chosen
 from service.client.retry import Tries
 from service.contract.wire import FileRead, Page, UploadCreate, UploadRead
-
-OnBytes = Callable[[int, int | None], None]
 
 PART_BYTES: Final = 16 << 20
 RESUMABLE_FROM_BYTES: Final = 64 << 20
@@ -35,7 +35,12 @@ class Files:
         self._part_bytes = part_bytes
 
     def put(
-        self, path: str | Path, name: str | None = None, *, on_bytes: OnBytes | None = None
+        self,
+        path: str | Path,
+        name: str | None = None,
+        *,
+        progress: bool = False,
+        on_bytes: OnBytes | None = None,
     ) -> FileRead:
         """Upload a file under `name`, by default its own. The same bytes again change nothing.
 
@@ -43,6 +48,7 @@ class Files:
         `Conflict` if the name is taken by other bytes.
         """
         path = Path(path)
+        on_bytes = chosen(on_bytes, progress, path.name)
         return self._put(path, name or path.name, _sha256(path), on_bytes)
 
     def put_by_content(self, path: Path, *, on_bytes: OnBytes | None = None) -> FileRead:
@@ -56,13 +62,37 @@ class Files:
         response = self._http.request(
             "PUT",
             f"/v1/files/{quote(name, safe='')}",
-            body=lambda: path.open("rb"),
+            body=lambda: path.open("rb") if on_bytes is None else _counted(path, on_bytes),
             headers={
                 "content-type": "application/octet-stream",
                 "repr-digest": f"sha-256=:{b64encode(digest).decode()}:",
             },
         )
         return read_as(FileRead, response)
+
+    def list(self) -> Iterator[FileRead]:
+        """Files, by name, fetched as they are reached."""
+        return self._http.pages(Page[FileRead], "/v1/files", {"limit": 100})
+
+    def download(
+        self,
+        file: FileRead,
+        path: str | Path,
+        *,
+        progress: bool = False,
+        on_bytes: OnBytes | None = None,
+    ) -> Path:
+        """Write it to `path` as it came, its SHA-256 checked; a folder takes it under its name."""
+        target = Path(path)
+        if target.is_dir():
+            target /= Path(file.name).name
+        return download(
+            self._http,
+            f"/v1/files/{quote(file.name, safe='')}",
+            target,
+            sha256=file.sha256,
+            on_bytes=chosen(on_bytes, progress, file.name),
+        )
 
     def delete(self, name: str) -> None:
         """Delete an uploaded file. Models and datasets made from it stay."""
@@ -114,7 +144,7 @@ class Files:
         return int(self._http.request("HEAD", upload).headers["upload-offset"])
 
     def _kept(self, name: str, digest: bytes) -> FileRead:
-        for file in self._http.pages(Page[FileRead], "/v1/files", {"limit": 100}):
+        for file in self.list():
             if (file.name, file.sha256) == (name, digest.hex()):
                 return file
         raise Unreachable(self._http.url, ConnectionError(f"the upload of {name} is gone"))
@@ -140,6 +170,26 @@ class _Part:
         with self._path.open("rb") as file:
             file.seek(self._offset)
             return io.BytesIO(file.read(self.bytes))
+
+
+class _Counting(io.FileIO):
+    def __init__(self, path: Path, on_bytes: OnBytes) -> None:
+        super().__init__(path)
+        self._on_bytes = on_bytes
+        self._total = path.stat().st_size
+        self._done = 0
+
+    def readinto(self, buffer: Any, /) -> int:  # Buffer, which Python has from 3.12 on
+        count = super().readinto(buffer) or 0  # a regular file has no None
+        self._done += count
+        if count:
+            self._on_bytes(self._done, self._total)
+        return count
+
+
+def _counted(path: Path, on_bytes: OnBytes) -> BinaryIO:
+    """An open file that tells how much of it has been read."""
+    return io.BufferedReader(_Counting(path, on_bytes), buffer_size=1 << 16)
 
 
 def _sha256(path: Path) -> bytes:

@@ -5,6 +5,7 @@ import pytest
 
 from service.client import (
     ApiError,
+    BadRequest,
     Client,
     Conflict,
     Forbidden,
@@ -112,7 +113,7 @@ def test_a_retry_after_beyond_patience_ends_the_tries() -> None:
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (400, ApiError),
+        (400, BadRequest),
         (401, Unauthorized),
         (403, Forbidden),
         (404, NotFound),
