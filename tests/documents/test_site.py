@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from modelpress import Client
 from service.contract.job_errors import HINTS
 from service.contract.specs import SPECS
 from tests.documents.blocks import ROOT
+from tools.reference import sdk
 from tools.reference.hook import moves
 from tools.reference.http import document
 from tools.reference.schema import limits_of, referred, section, type_of
@@ -76,6 +78,14 @@ def test_the_reference_has_every_field_route_and_code(site: Path) -> None:
     paths = document()["paths"]
     assert [path for path in paths if path not in found["reference/http.html"]] == []
     assert [code for code in HINTS if f"<code>{code}</code>" not in _errors(found)] == []
+
+
+def test_the_reference_of_the_sdk_has_every_resource_of_a_client() -> None:
+    with Client("http://127.0.0.1:1", "mp_none") as client:
+        parts = [name for name in vars(client) if not name.startswith("_")]
+    text = sdk.page()
+    assert "jobs" in parts
+    assert [name for name in parts if f"## client.{name}\n" not in text] == []
 
 
 def _kind(kind: str) -> str:

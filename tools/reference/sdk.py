@@ -66,7 +66,7 @@ def _members(owner: str, of: type) -> Iterator[str]:
 def _signature(name: str, function: Any) -> str:
     """As the source has it: short names of types, where a signature spells every union out."""
     [found] = ast.parse(textwrap.dedent(inspect.getsource(function))).body
-    assert isinstance(found, ast.FunctionDef)
+    assert isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef)
     taken = ast.unparse(found.args).removeprefix("self").removeprefix(", ")
     returned = "" if found.returns is None else f" -> {ast.unparse(found.returns)}"
     return f"```text\n{name}({taken}){returned}\n```"
