@@ -11,6 +11,8 @@ from service.key_text import without_keys
 
 _EXTRAS: Final = ("method", "route", "status", "ms", "action", "target")  # of a request's line
 
+_QUIET: Final = ("celery", "httpx2")  # a line for each nudge, and for each request of ours
+
 
 def configure(settings: Settings) -> None:
     """Set up logging for this process; a second call replaces the first.
@@ -54,6 +56,8 @@ def configure(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
+    for talkative in _QUIET:
+        logging.getLogger(talkative).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)  # or libraries write lines that no machine reads
     logging.getLogger("uvicorn.access").disabled = True  # `service.api.request_log` tells more
 

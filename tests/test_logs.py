@@ -46,6 +46,7 @@ def test_away_from_a_terminal_every_line_is_json_also_those_of_others(capsys: Ou
     with structlog.contextvars.bound_contextvars(job="job_1", run=2, request_id="req_1"):
         logging.getLogger("worker.runner").info("job %s: %s", "job_1", "succeeded")
         logging.getLogger("other").info("hidden", extra={"secret": "word"})
+        logging.getLogger("httpx2").info("HTTP Request: GET …")
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         warnings.warn("old", stacklevel=1)

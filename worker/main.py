@@ -3,6 +3,7 @@
 import logging
 import os
 import threading
+from contextlib import closing
 from importlib.metadata import version
 from typing import get_args
 
@@ -105,10 +106,9 @@ def main() -> int:
     blobs = open_blob_store(settings)
     relay = Relay(JobQueue(settings.broker))
     tracer = tracer_of_process("modelpress-worker")
-    with EngineHost(settings.scratch_dir) as host:
+    with closing(tracer), EngineHost(settings.scratch_dir) as host:
         seen = describe_engine(host, settings)
         _serve(settings, database, blobs, relay, host, seen, tracer)
-    tracer.close()
     database.close()
     return 0
 

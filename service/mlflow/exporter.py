@@ -57,9 +57,16 @@ class Exporter:
     """The threads."""
 
     def __init__(
-        self, database: Database, blobs: BlobStore, server: MlflowServer, experiment: str
+        self,
+        database: Database,
+        blobs: BlobStore,
+        server: MlflowServer,
+        experiment: str,
+        *,
+        lease_s: float = LEASE_S,
     ) -> None:
         """`experiment` may name the `{project}`. Takes the server, and closes it."""
+        self._lease_s = lease_s
         self._database = database
         self._blobs = blobs
         self._server = server
@@ -84,7 +91,7 @@ class Exporter:
             if not ExportStore(session).is_due():
                 return False
         with self._database.transaction() as session:
-            claimed = ExportStore(session).claim(LEASE_S)
+            claimed = ExportStore(session).claim(self._lease_s)
         return claimed is not None and self._try(claimed)
 
     def _expect(self) -> None:
@@ -158,7 +165,7 @@ class Exporter:
         """The bytes; a long file outlasts the lease that it began with."""
         kept_at = time.monotonic()
         for chunk in content:
-            if time.monotonic() - kept_at > LEASE_S / 6:
+            if time.monotonic() - kept_at >= self._lease_s / 6:
                 self._keep(claimed)
                 kept_at = time.monotonic()
             yield chunk
@@ -167,7 +174,7 @@ class Exporter:
         if self._errands.stopping.is_set():
             raise _Lost
         with self._database.transaction() as session:
-            if not ExportStore(session).extend(claimed, LEASE_S):
+            if not ExportStore(session).extend(claimed, self._lease_s):
                 raise _Lost
 
 
