@@ -2,7 +2,7 @@
 
 import json
 
-import pytest
+import httpx2
 from playwright.sync_api import Page, expect
 
 from service.auth import generate_key, new_key
@@ -98,16 +98,16 @@ def test_a_finished_job_opens_no_stream_and_shows_its_report_in_a_frame(
     assert not [url for url in asked if "/events" in url]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_tab_can_be_read_and_reached(page: Page, dashboard: Dashboard, scheme: str) -> None:
+def test_every_tab_can_be_read_and_reached(page: Page, dashboard: Dashboard) -> None:
     job = start(dashboard)
     job.record(points("loss", 1, 2), step=2, events=[NewEvent("warning", {"message": "a `b`"})])
     job.keep_checkpoint(2)
     job.finish(Failed(JobError.of("diverged", "loss is not finite at step 3"), retry=False))
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     page.goto(f"/ui/jobs/{job.id}")
     eventually(page, "document.querySelector('.plot')?.dataset.lastStep === '2'")
     show_all(page)
+    assert accessibility_violations(page) == []
+    page.emulate_media(color_scheme="dark")
     assert accessibility_violations(page) == []
 
 
@@ -197,6 +197,38 @@ def test_a_job_of_others_is_not_there(
     assert answer is not None
     assert answer.status == 404
     expect(page.get_by_role("heading")).to_have_text("Not found")
+
+
+def test_each_state_says_what_happens_next(dashboard: Dashboard) -> None:
+    def shown(job_id: str) -> str:
+        answer = httpx2.get(
+            f"{dashboard.url}/ui/jobs/{job_id}",
+            headers={"Authorization": f"Bearer {dashboard.key}"},
+        )
+        assert answer.status_code == 200
+        return " ".join(answer.text.split())
+
+    lost = start(dashboard)
+    lost.finish(Failed(JobError.of("worker_lost", "no word for 10 s"), retry=True))
+    assert "<strong>The attempt before:</strong> no word for 10 s" in shown(lost.id)
+    forgotten = start(dashboard)
+    forgotten.finish(Failed(JobError.of("timeout", "after 60 s"), retry=False))
+    page = shown(forgotten.id)
+    assert "they are forgotten 7 days after a job's end" in page
+    assert "A retry begins at the start." in page
+    assert "Retry from the start" in page
+    assert "Retry from step" not in page
+    hostile = start(dashboard, name='</script><img src="x">')
+    hostile.record(events=[NewEvent("warning", {"message": "</script><b>"})], step=50)
+    page = shown(hostile.id)
+    assert "<img src=" not in page.replace('<img src="/ui/assets', "")
+    assert "</script><b>" not in page
+    assert "step 50 of 100" in page
+    hostile.finish(Succeeded(result=PLAN, metrics={"parameters": 148330}))
+    page = shown(hostile.id)
+    assert "It would train for a step." in page
+    assert "148,330" in page
+    assert "It has no report." in page
 
 
 def test_a_key_that_may_only_read_sees_no_buttons(page: Page, dashboard: Dashboard) -> None:

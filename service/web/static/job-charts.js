@@ -53,7 +53,7 @@ export class Charts {
 
   /** Show what there is above the step `after`; -1: everything anew. Nothing while out of sight. */
   update(after) {
-    if (!this.container.offsetParent) {
+    if (this.container.closest("[hidden]")) {
       this.stale = true;
       return;
     }

@@ -18,7 +18,8 @@ export class Log {
   }
 
   /** Show what there is, or what has been added; `isOver` says that nothing will be. */
-  follow(isOver) {
+  async follow(isOver) {
+    if (isOver) await this.reading; // it may have begun before the last words were written
     this.reading ??= this.#read(isOver).finally(() => (this.reading = null));
     return this.reading;
   }
@@ -64,7 +65,8 @@ export class Log {
     const response = await fetch(this.path, { headers: { Range: `bytes=${from}-${this.start - 1}` } }).catch(() => null);
     if (!response?.ok) return;
     let bytes = new Uint8Array(await response.arrayBuffer());
-    const cut = from ? bytes.indexOf(10) + 1 : 0;
+    let cut = from ? bytes.indexOf(10) + 1 : 0; // the first line is not whole
+    if (cut === bytes.length) cut = 0;
     bytes = bytes.subarray(cut);
     this.start = from + cut;
     const below = this.box.scrollHeight - this.box.scrollTop;

@@ -15,6 +15,11 @@ export class Series {
     this.turn = null;
   }
 
+  /** The last step of all; −1 while there is none. */
+  get last() {
+    return Math.max(-1, ...[...this.points.values()].map(lastStep));
+  }
+
   /** Read what is new soon: `all` anew, the `leading` series, or `late` ones that lag behind. */
   want(what) {
     this.wanted.add(what);
@@ -51,7 +56,7 @@ export class Series {
 
   /** What came after the last step of all; a series that lags behind gets its own turn. */
   async #readLeading() {
-    const last = Math.max(...[...this.points.values()].map(lastStep));
+    const last = this.last;
     const found = await get(`${this.path}?max_points=${POINTS}&after=${last}`);
     let added = false;
     for (const { name, points } of found.data) {
@@ -69,7 +74,7 @@ export class Series {
   }
 
   async #readLate() {
-    const last = Math.max(...[...this.points.values()].map(lastStep));
+    const last = this.last;
     const late = new Map(); // by their last step
     for (const [name, points] of this.points) {
       const step = lastStep(points);

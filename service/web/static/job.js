@@ -11,7 +11,7 @@ import { tabs } from "./tabs.js";
 import { toast } from "./toast.js";
 
 const LOG_MS = 1000;
-const TERMINAL = ["succeeded", "failed", "cancelled"];
+const ENDINGS = { succeeded: "It succeeded.", failed: "It failed.", cancelled: "It was cancelled." };
 
 const job = JSON.parse(document.getElementById("job-data").textContent);
 const title = document.title;
@@ -116,10 +116,25 @@ document.getElementById("panel-spec").addEventListener("click", async (event) =>
 
 // What comes over the stream
 
-async function renewed() {
-  await renew();
-  readHeadline();
-  tick();
+const RENEW_MS = 500;
+let renewing = null;
+let again = false;
+
+/** The page's parts anew, at once or as soon as the last time is past. */
+function renewed() {
+  again = true;
+  renewing ??= renewAll().finally(() => (renewing = null));
+  return renewing;
+}
+
+async function renewAll() {
+  while (again) {
+    again = false;
+    await renew();
+    readHeadline();
+    tick();
+    await new Promise((done) => setTimeout(done, again ? RENEW_MS : 0));
+  }
 }
 
 function progressed({ progress }) {
@@ -134,24 +149,23 @@ function progressed({ progress }) {
   const eta = progress.eta_s === null ? "" : `about ${duration(progress.eta_s)} left`;
   box.querySelector("[data-eta]").textContent = eta;
   document.title = progress.total ? `${Math.floor(100 * progress.fraction)} % · ${title}` : title;
-  series.want("leading");
+  // a run that began anew passes the same steps again
+  series.want(progress.phase === "training" && progress.step < series.last ? "all" : "leading");
 }
 
 async function moved(event) {
   events.add([event]);
   job.status = event.data.status;
-  job.over = TERMINAL.includes(job.status);
+  job.over = job.status in ENDINGS;
   series.want("all");
   if (job.over) {
     close();
     document.title = title;
     followLog();
-    if (!isPast(event)) toast(`It ${job.status === "failed" ? "failed" : job.status === "cancelled" ? "was cancelled" : "succeeded"}.`, job.status === "failed" ? "bad" : "good");
+    toast(ENDINGS[job.status], job.status === "failed" ? "bad" : "good");
   }
   await renewed();
 }
-
-const isPast = (event) => Date.now() - Date.parse(event.created_at) > 60_000;
 
 let close = () => {};
 if (!job.over) {

@@ -36,7 +36,10 @@ export function tabs(list, opened) {
     all[to].focus();
     open(all[to]);
   });
-  const byHash = () => all.find((tab) => `#${nameOf(tab)}` === location.hash) ?? all[0];
-  addEventListener("hashchange", () => open(byHash(), { remember: false }));
-  open(byHash(), { remember: false });
+  const byHash = () => all.find((tab) => `#${nameOf(tab)}` === location.hash);
+  addEventListener("hashchange", () => {
+    const tab = byHash();
+    if (tab) open(tab, { remember: false });
+  });
+  open(byHash() ?? all[0], { remember: false });
 }
