@@ -198,12 +198,26 @@ def get_model_card(
     """README.md of its folder: Markdown behind the metadata of a Hugging Face model card. What was
     uploaded has the one that came with it."""
     row, files = _ready(services, model_id, caller.project)
-    card = next((file for file in files if file.name == CARD_FILE), None)
+    card = _card(files)
     if card is None:
         raise Missing(f"{model_id} has no card")
     return serve_blob(
         request, services.blobs, card.sha256, card.bytes, "text/markdown", f"{row.name}.md"
     )
+
+
+def card_text(services: Services, model_id: str, project: str, most_bytes: int) -> str | None:
+    """The beginning of a model's card; None without one. Raises as the route does."""
+    _, files = _ready(services, model_id, project)
+    card = _card(files)
+    if card is None:
+        return None
+    chunks = services.blobs.open(card.sha256, 0, min(most_bytes, card.bytes))
+    return b"".join(chunks).decode("utf-8", "replace")
+
+
+def _card(files: tuple[ModelFile, ...]) -> ModelFile | None:
+    return next((file for file in files if file.name == CARD_FILE), None)
 
 
 def _ready(

@@ -41,7 +41,7 @@ def pareto_chart(values: ComparisonValues) -> Chart:
     told = []
     for front in values.fronts:
         names = ", ".join(models[model].name for model in front.on_front)
-        told.append(f"{_title(values, front)}: {names}")
+        told.append(f"{front_title(values, front)}: {names}")
     numbers = ", ".join(one.name for one in values.models)
     return Chart(
         id="pareto",
@@ -49,11 +49,12 @@ def pareto_chart(values: ComparisonValues) -> Chart:
         description="Up and to the left is better. The line joins the models that no other beats; "
         f"grey bars are 95 % intervals of the accuracy. On the front: {'; '.join(told)}. "
         f"Numbers are those of the models: {numbers}.",
-        spec=vega.chart([_panel(values, front) for front in values.fronts]),
+        spec=vega.chart([front_panel(values, front) for front in values.fronts]),
     )
 
 
-def _title(values: ComparisonValues, front: ParetoFront) -> str:
+def front_title(values: ComparisonValues, front: ParetoFront) -> str:
+    """The cost of its axis, in words."""
     words = {"latency_ms": "latency", "size_bytes": "size", "macs": "MACs"}
     word = words.get(front.axis, front.axis)
     if front.axis != "latency_ms":
@@ -65,13 +66,14 @@ def _title(values: ComparisonValues, front: ParetoFront) -> str:
 def _heading(values: ComparisonValues, front: ParetoFront) -> vega.Spec:
     """With the name of the device where there are several."""
     named = [device_title(one) for one in values.devices if one.key == front.device]
-    heading: vega.Spec = {"text": f"Accuracy and {_title(values, front)}"}
+    heading: vega.Spec = {"text": f"Accuracy and {front_title(values, front)}"}
     if named and len(values.devices) > 1:
         heading["subtitle"] = shorten(named[0], _LONGEST_TITLE, placeholder=" …")
     return heading
 
 
-def _panel(values: ComparisonValues, front: ParetoFront) -> vega.Spec:
+def front_panel(values: ComparisonValues, front: ParetoFront) -> vega.Spec:
+    """One front; its width is for the page or picture to say."""
     models = {one.model: one for one in values.models}
     labels, crowded = _labels(front, models), len(front.points) > _MOST_LABELS
     rows = []

@@ -22,22 +22,10 @@ from service.store.models import ModelStore
 from service.store.session import Database
 from service.store.values import (
     ClaimedJob,
-    ClaimingWorker,
     ModelFile,
     NewModel,
-    NewWorker,
 )
-from service.store.workers import WorkerStore
-
-WORKER = ClaimingWorker(
-    "wrk_" + "0" * 26,
-    "cpu",
-    frozenset(
-        [f"kind:{kind}" for kind in ("train", "distill", "benchmark")]
-        + ["architecture:cnn_student", "architecture:cnn_teacher", "architecture:mlp"]
-        + ["loss:kd", "dataset:digits", "runtime:eager", "runtime:onnxruntime"]
-    ),
-)
+from tests.sample_worker import WORKER, register
 
 
 @dataclass
@@ -77,34 +65,7 @@ class Service:
 
     def add_worker(self, **architectures: list[str]) -> None:
         """A worker that is alive, and that has these classifiers of timm besides."""
-        capabilities = {
-            "device": "cpu",
-            "device_name": "Test CPU",
-            "memory_bytes": 1,
-            "cpu_features": ["avx2", "avx512_vnni"],
-            "has_int8_products": True,
-            "libraries": {"onnxruntime": "1.32.0", "openvino": "2026.4.1"},
-            "torch": "2.14.1",
-            "kinds": ["train", "distill", "benchmark"],
-            "architectures": {"mlp": ["dropout", "hidden"], "cnn_student": []}
-            | {f"timm/{name}": options for name, options in architectures.items()},
-            "losses": ["kd"],
-            "pruning": {"structured": ["magnitude", "lamp"]},
-            "runtimes": ["eager"],
-            "datasets": ["digits"],
-        }
-        worker = NewWorker(
-            id=WORKER.id,
-            hostname="here",
-            version="0.1.0",
-            device="cpu",
-            slots=2,
-            queues=("default",),
-            capabilities=capabilities,
-            tokens=WORKER.capabilities | ({"family:timm"} if architectures else set()),
-        )
-        with self.database.transaction() as session:
-            WorkerStore(session).register(worker)
+        register(self.database, **architectures)
 
     def add_model(self, project: str = "default", classes: int = 10) -> str:
         """A model that is ready, for inputs of 3×32×32."""

@@ -10,6 +10,7 @@ import torch
 from fastapi.testclient import TestClient
 from onnx import TensorProto, helper
 
+from tests.api.conftest import Service
 from tests.api.test_files import put, safetensors
 
 GRAPH = helper.make_graph(
@@ -114,3 +115,14 @@ def test_what_contradicts_itself_is_refused_at_once(
     asked = {"file": "w.safetensors", "architecture": "cnn_student", **said}
     answer = http.post("/v1/models", json=asked)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
+
+
+def test_a_model_says_in_which_formats_it_is_there_and_shows_its_card(service: Service) -> None:
+    model = service.add_model()
+    found = service.http.get(f"/v1/models/{model}/formats").json()
+    whole = service.http.get(f"/v1/models/{model}/content")
+    assert found["data"] == {"folder": len(whole.content), "safetensors": 256 * 8192}
+    card = service.http.get(f"/v1/models/{model}/card")
+    assert card.text == "# A model\n"
+    assert card.headers["content-type"].startswith("text/markdown")
+    assert service.http.head(f"/v1/models/{model}/card").status_code == 200

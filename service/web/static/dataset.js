@@ -1,7 +1,6 @@
-import { request } from "./api.js";
 import { draw } from "./charts.js";
+import { deletes } from "./deleting.js";
 import { refresh } from "./refresh.js";
-import { toast } from "./toast.js";
 
 const chart = document.getElementById("balance");
 if (chart) draw(chart, JSON.parse(document.getElementById("balance-spec").textContent));
@@ -15,14 +14,4 @@ refresh(1000, () => {
   return wasChecking;
 });
 
-const dialog = document.getElementById("delete-dataset");
-document.querySelector('[data-opens="delete-dataset"]')?.addEventListener("click", () => dialog.showModal());
-dialog?.addEventListener("close", async () => {
-  if (dialog.returnValue !== "delete") return;
-  try {
-    await request("DELETE", `/v1/datasets/${dialog.dataset.id}`);
-    location.assign("/ui/datasets");
-  } catch (error) {
-    toast(error.message, "bad");
-  }
-});
+deletes("dataset", "/v1/datasets", "/ui/datasets");
