@@ -40,7 +40,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "blobs": {"url": "s3://models/press", "existingSecret": "bucket", "endpoint": "https://s3"},
         "persistence": {"enabled": False},
         "api": {"replicas": 1, "bootstrapKey": {"existingSecret": "first"}},
-        "settings": {"LOG_LEVEL": "debug", "MAX_QUEUED_JOBS": 100},
+        "settings": {"LOG_FORMAT": "console", "MAX_QUEUED_JOBS": 100, "MAX_BODY_BYTES": 10_000_000},
         "networkPolicy": {"enabled": True, "workerEgress": [{"ports": [{"port": 5432}]}]},
     },
 }
@@ -326,6 +326,8 @@ def test_without_a_volume_every_blob_goes_to_the_bucket() -> None:
     data = objects["ConfigMap", "demo-modelpress"]["data"]
     assert data["MODELPRESS_BLOBS_URL"] == "s3://models/press"
     assert data["MODELPRESS_MAX_QUEUED_JOBS"] == "100"
+    assert data["MODELPRESS_LOG_FORMAT"] == "console"
+    assert data["MODELPRESS_MAX_BODY_BYTES"] == "10000000"  # and not 1e+07
     one = container(objects, "Deployment", "demo-modelpress-api")
     assert one["image"] == "modelpress-api:1.2.3"
     url = {"secretKeyRef": {"name": "pg-app", "key": "uri"}}
@@ -349,6 +351,7 @@ def test_the_ingress_leads_to_the_api_over_tls() -> None:
         {"colour": "red"},
         {"api": {"replica": 2}},
         {"settings": {"DATABASE_URL": "postgresql://in-the-open"}},
+        {"settings": {"DRAIN_S": 600}},  # the grace of the pods would not follow
         {"blobs": {"url": "gs://bucket"}},
         {"database": {"existingSecret": ""}},
         {"workers": {"gpu": {"device": "cuda", "gpus": 0}}},
