@@ -54,7 +54,7 @@ class Endings:
                 self._ran.labels(kind, status)
 
     def read(self, database: Database) -> None:
-        """Count what is new. Raises DatabaseUnavailable; what was being read then is not counted."""
+        """Count what is new. Raises DatabaseUnavailable; what it was reading is not counted."""
         with self._reading, database.read() as session:
             events = EventStore(session)
             if not self._begun:
