@@ -33,6 +33,8 @@ export function words({ type, data }) {
       return `Checkpoint at step ${data.step.toLocaleString("en-US")}, ${size(data.bytes)}`;
     case "warning":
       return data.message;
+    case "exported":
+      return `Written to MLflow: ${data.url}`;
     default:
       return type;
   }
