@@ -96,6 +96,7 @@ class Chart {
     while (this.next !== null) {
       const after = this.next;
       this.next = null;
+      const last = Math.max(...this.lines.map((line) => line.points.at(-1).step));
       const kind = this.lines.map((line) => `${line.label} ${line.points.length <= MARKED}`).join();
       if (!this.view || this.kind !== kind) {
         this.kind = kind;
@@ -105,7 +106,7 @@ class Chart {
         const isNew = (row) => row.step > after;
         await this.view.remove("points", isNew).insert("points", rows(this.lines, after)).runAsync();
       }
-      this.plot.dataset.lastStep = Math.max(...this.lines.map((line) => line.points.at(-1).step));
+      this.plot.dataset.lastStep = last; // of what is drawn: more may have come meanwhile
     }
   }
 
