@@ -20,7 +20,8 @@ _TARGET: Final = 255  # as much as its column holds
 _scheme = HTTPBearer(auto_error=False, description="A key: `mp_…`", scheme_name="key")
 
 
-def get_services(request: Request) -> Services:
+# What waits for nothing is a coroutine: a plain function would be handed to a thread.
+async def get_services(request: Request) -> Services:
     """What the application was made with."""
     services: Services = request.app.state.services
     return services
@@ -85,18 +86,18 @@ def _may_write(request: Request) -> None:
         operation.is_write = True
 
 
-def _reader(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+async def _reader(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
     caller.require("read")
     return caller
 
 
-def _writer(request: Request, caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+async def _writer(request: Request, caller: Annotated[Caller, Depends(_caller)]) -> Caller:
     caller.require("write")
     _may_write(request)
     return caller
 
 
-def _admin(request: Request, caller: Annotated[Caller, Depends(_caller)]) -> Caller:
+async def _admin(request: Request, caller: Annotated[Caller, Depends(_caller)]) -> Caller:
     caller.require("admin")
     _may_write(request)
     return caller

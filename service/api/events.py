@@ -1,6 +1,7 @@
 """Events: as a list, and as streams (WHATWG server-sent events)."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from typing import Annotated, Final
 
@@ -8,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from service.api.deps import Limit, Reader, ServicesDep, problems
-from service.api.feed import Event, Feed, Item, Subscription, Tick
+from service.api.feed import Feed, Item, Subscription, Tick, frame
 from service.api.schemas import event_read, page
 from service.auth import Caller
 from service.contract.lifecycle import TERMINAL
@@ -29,7 +30,7 @@ LastEventId = Annotated[
 ]
 
 
-def get_feed(request: Request) -> Feed:
+async def get_feed(request: Request) -> Feed:
     """The application's feed."""
     feed: Feed = request.app.state.feed
     return feed
@@ -108,11 +109,11 @@ async def _job_stream(
             if any(not isinstance(item, Tick) for item in items):
                 async for event in _replayed(services, job_id, seen):
                     seen = event.id
-                    yield _frame(event.type, event.model_dump_json(), event.id)
+                    yield frame(event.type, event.model_dump_json(), event.id)
                     if event.type == "state" and event.data.get("status") in TERMINAL:
                         return
             for tick in [*shown, *(item for item in items if isinstance(item, Tick))]:
-                yield _frame("progress", tick.data)
+                yield tick.wire
             if not items:
                 yield _STILL_HERE
             shown = []
@@ -127,21 +128,18 @@ async def _project_stream(
         yield _STILL_HERE
         if seen is not None:
             for event in await asyncio.to_thread(_past_of_all, services, project, seen):
-                yield _frame(event.type, event.model_dump_json(), event.id)
-        for tick in feed.ticks(project):
-            yield _frame("progress", tick.data)
+                yield frame(event.type, event.model_dump_json(), event.id)
+        if ticks := feed.ticks(project):
+            yield "".join(tick.wire for tick in ticks)
         while not feed.closing.is_set():
             items = await _next(subscription)
-            if not items:
-                yield _STILL_HERE
-            for item in items:
-                match item:
-                    case None:
-                        return  # too slow, or closing: the client comes back with Last-Event-ID
-                    case Tick():
-                        yield _frame("progress", item.data)
-                    case Event():
-                        yield _frame(item.read.type, item.read.model_dump_json(), item.global_id)
+            # one write for all that has happened: there may be hundreds who listen
+            told = list(itertools.takewhile(lambda item: item is not None, items))
+            text = "".join(item.wire for item in told if item is not None)
+            if text or not items:
+                yield text or _STILL_HERE
+            if len(told) < len(items):
+                return  # too slow, or closing: the client comes back with Last-Event-ID
 
 
 async def _replayed(services: Services, job_id: str, seen: int) -> AsyncIterator[EventRead]:
@@ -173,9 +171,3 @@ def _past_of_all(services: Services, project: str, after: int) -> list[EventRead
     with services.database.read() as session:
         rows = EventStore(session).since(after, project)
         return [event_read(row, of_all=True) for row in rows]
-
-
-def _frame(kind: str, data: str, event_id: int | None = None) -> str:
-    """One event on the wire; `data` is JSON, and so has no line breaks."""
-    number = "" if event_id is None else f"id: {event_id}\n"
-    return f"event: {kind}\n{number}data: {data}\n\n"

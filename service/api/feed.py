@@ -6,6 +6,7 @@ import itertools
 import logging
 from collections.abc import AsyncIterator, Set
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from service.api.schemas import event_read, progress_read
@@ -35,6 +36,11 @@ class Event:
     project: str
     read: EventRead
 
+    @cached_property
+    def wire(self) -> str:
+        """As a frame of the stream of all jobs, made once for all who listen."""
+        return frame(self.read.type, self.read.model_dump_json(), self.global_id)
+
 
 @dataclass(frozen=True)
 class Tick:
@@ -44,6 +50,17 @@ class Tick:
     job_id: str
     data: str
     """JSON."""
+
+    @property
+    def wire(self) -> str:
+        """As a frame."""
+        return frame("progress", self.data)
+
+
+def frame(kind: str, data: str, event_id: int | None = None) -> str:
+    """One event on the wire; `data` is JSON, and so has no line breaks."""
+    number = "" if event_id is None else f"id: {event_id}\n"
+    return f"event: {kind}\n{number}data: {data}\n\n"
 
 
 Item = Event | Tick | None

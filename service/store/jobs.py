@@ -69,6 +69,7 @@ class JobStore:
             created_at=moment,
             queued_at=moment,
             event_seq=1,
+            result=None,  # known, and so not read from the database for the answer
         )
         session.add(row)
         session.flush()
@@ -84,7 +85,7 @@ class JobStore:
         add_events(session, row, [NewEvent("state", {"status": "queued"})], moment)
         if broken is not None:  # it ended between the caller's look and this transaction
             fail_dependent(session, job.id, broken, moment)
-        session.refresh(row)
+            session.refresh(row)
         return row
 
     def _copy_checkpoint(self, job: NewJob, artifact_id: str) -> None:
