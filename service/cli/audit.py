@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from service.cli.connect import connect
-from service.cli.console import AsJson, age, show_json, show_table
+from service.cli.console import AsJson, age, show_json
+from service.cli.tables import show_table
 from service.contract.audit import Outcome
 
 
@@ -41,4 +42,9 @@ def audit(
         )
         for entry in entries
     )
-    show_table(("When", "Action", "Target", "Outcome", "Key", "From", "Request"), rows)
+    show_table(
+        ("When", "Action", "Target", "Outcome", "Key", "From", "Request"),
+        rows,
+        spare=("Request", "Key", "From"),
+        empty="No entries.",
+    )

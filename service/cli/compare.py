@@ -7,6 +7,7 @@ import typer
 
 from service.cli.connect import connect
 from service.cli.console import AsJson, show_json
+from service.client import Comparison
 from service.contract.comparisons import AXES, Axis
 from service.contract.reports import Table
 from service.reports.text import text_table
@@ -55,13 +56,18 @@ def compare(
     if as_json:
         show_json(made.data)
         return
+    show_comparison(made)
+    if html is not None:
+        typer.echo(f"\n{html}")
+
+
+def show_comparison(made: Comparison) -> None:
+    """Print its headline and its tables, as far as a terminal has room."""
     typer.echo(f"{made.id}\n{made.data.headline}")
     for table in made.data.tables:
         if table.id in _COLUMNS:
             typer.echo()
             _show(table, _COLUMNS[table.id])
-    if html is not None:
-        typer.echo(f"\n{html}")
 
 
 def _show(table: Table, keys: tuple[str, ...]) -> None:

@@ -7,7 +7,9 @@ from typing import Final
 
 import typer
 
-from service.client import Client
+from service.cli.saved import Login, saved
+from service.client import Client, Retry
+from service.client.client import DEFAULT_URL
 from service.folder_lock import holder_of
 
 DATA_DIR: Final = Path("modelpress-data")
@@ -22,22 +24,34 @@ class Target:
 
 
 def connect(context: typer.Context, url: str | None = None) -> Client:
-    """A client for the options, else the environment, else the stack that `up` runs here."""
+    """A client for the options, else the environment, else the stack that `up` runs here, else
+    what `login` kept."""
     target: Target = context.obj
-    url = url or target.url or os.environ.get("MODELPRESS_URL")
-    key = target.key or os.environ.get("MODELPRESS_KEY")
-    here = holder_of(DATA_DIR)
-    if here is not None and here.url is not None and url in (None, here.url):
-        url = here.url
-        key = key or _kept_key()
     try:
-        return Client(url, key)
+        return client_for(url or target.url, target.key)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--url") from error
 
 
-def _kept_key() -> str | None:
-    try:
-        return (DATA_DIR / "key").read_text(encoding="ascii").strip()
-    except OSError:
+def client_for(
+    url: str | None, key: str | None, *, timeout: float = 30.0, tries: int = 4
+) -> Client:
+    """A client for what was said. A key that was kept goes to no other service than its own."""
+    url = url or os.environ.get("MODELPRESS_URL")
+    key = key or os.environ.get("MODELPRESS_KEY")
+    for kept in (_here, saved):
+        login = None if url and key else kept()
+        if login is not None and (url is None or url.rstrip("/") == login.url):
+            url, key = login.url, key or login.key or None
+    return Client(url or DEFAULT_URL, key, timeout=timeout, retry=Retry(tries=tries))
+
+
+def _here() -> Login | None:
+    """The stack that runs in the folder; its key is empty where it cannot be read."""
+    holder = holder_of(DATA_DIR)
+    if holder is None or holder.url is None:
         return None
+    try:
+        return Login(holder.url, (DATA_DIR / "key").read_text(encoding="ascii").strip())
+    except OSError:
+        return Login(holder.url, "")

@@ -1,14 +1,24 @@
-"""What commands print: tables for people, JSON for programs, errors with what to do next."""
+"""What commands print: JSON for programs, bars of bytes, errors; tables are in tables.py."""
 
 import sys
-from collections.abc import Iterable, Sequence
+import webbrowser
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import BaseModel, TypeAdapter
 from rich.console import Console
-from rich.table import Table
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from service.reports import show
 
@@ -18,10 +28,11 @@ OK = 0
 REFUSED = 1
 USAGE = 2
 UNREACHABLE = 3
+INTERRUPTED = 130
 
 EXIT_CODES = (
     "Exit codes: 0 done · 1 the job failed, or the service said no · 2 wrong usage · "
-    "3 the service cannot be reached."
+    "3 the service cannot be reached · 130 stopped by Ctrl-C (a service that `up` runs: 0)."
 )
 
 
@@ -33,8 +44,13 @@ def out() -> Console:
 def complain(message: str) -> None:
     """Say on standard error what went wrong."""
     Console(stderr=True, highlight=False, soft_wrap=True).print(
-        "Error:", message, style="red", markup=False
+        "Error:", plain(message), style="red", markup=False
     )
+
+
+def plain(text: str) -> str:
+    """Text of somebody else's, harmless to a terminal: no escape sequences."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
 
 
 def show_json(value: BaseModel | Sequence[BaseModel]) -> None:
@@ -49,18 +65,29 @@ def show_json(value: BaseModel | Sequence[BaseModel]) -> None:
         )
 
 
-def show_table(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None
-) -> None:
-    """Print a table. Columns whose cells all look like numbers stand to the right."""
-    rows = [tuple(row) for row in rows]
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for index, heading in enumerate(columns):
-        numeric = bool(rows) and all(row[index][:1].isdigit() for row in rows if row[index])
-        table.add_column(heading, justify="right" if numeric else "left", no_wrap=index == 0)
-    for row in rows:
-        table.add_row(*row)
-    out().print(table)
+@contextmanager
+def transfer(title: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar of bytes on standard error while it is entered; nothing where nobody watches."""
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=28),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
+        task = progress.add_task(plain(title), total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def show_file(path: Path, open_it: bool) -> None:
+    """Say where it is, and start a browser on it if asked to."""
+    out().print(str(path), markup=False)
+    if open_it and not webbrowser.open(path.resolve().as_uri()):
+        complain(f"no browser could be started; open {path.resolve()} yourself")
 
 
 def age(moment: datetime | None) -> str:

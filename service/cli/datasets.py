@@ -6,14 +6,21 @@ from typing import Annotated
 
 import typer
 
+from service.cli import completion
 from service.cli.connect import connect
-from service.cli.console import AsJson, age, out, show_json, show_table, size
+from service.cli.console import AsJson, age, out, show_json, size, transfer
 from service.cli.resources import Limit, Name, refuse_rejected
+from service.cli.tables import show_facts, show_table
 from service.client import Client
 from service.client.datasets import Dataset
 from service.contract.datasets import DatasetFindings, DatasetFormat, DatasetRead
 
 app = typer.Typer(help="Upload, show and list datasets.", no_args_is_help=True)
+
+DatasetId = Annotated[
+    str,
+    typer.Argument(metavar="DATASET", help="Id: dst_…", autocompletion=completion.datasets),
+]
 
 _CLASSES_SHOWN = 30
 
@@ -70,7 +77,7 @@ def push(
 @app.command("show")
 def show(
     context: typer.Context,
-    dataset_id: Annotated[str, typer.Argument(metavar="DATASET", help="Id: dst_…")],
+    dataset_id: DatasetId,
     sheet: Annotated[
         Path | None, typer.Option("--sheet", help="Save the contact sheet to this PNG.")
     ] = None,
@@ -107,7 +114,20 @@ def list_datasets(context: typer.Context, limit: Limit = 20, as_json: AsJson = F
         )
         for dataset in found
     )
-    show_table(("Dataset", "Status", "Classes", "Size", "Name", "Created"), rows)
+    show_table(
+        ("Dataset", "Status", "Classes", "Size", "Name", "Created"),
+        rows,
+        spare=("Classes", "Size", "Created"),
+        empty="No datasets of your own: `modelpress datasets push` uploads one. Built-in ones, "
+        "such as digits, are not listed.",
+    )
+
+
+@app.command("delete")
+def delete(context: typer.Context, dataset_id: DatasetId) -> None:
+    """Forget a dataset. Not while an unfinished job needs it."""
+    with connect(context) as client:
+        client.datasets.get(dataset_id).delete()
 
 
 def _registered(
@@ -120,7 +140,13 @@ def _registered(
     if source is None:
         if not path.exists():
             raise ValueError(f"{path} does not exist")
-        return client.datasets.register(path, format=form, **asked)  # type: ignore[arg-type]
+        with transfer(path.name) as on_bytes:
+            return client.datasets.register(
+                path,
+                format=form,
+                on_bytes=on_bytes,
+                **asked,  # type: ignore[arg-type]
+            )
     if form is None:
         raise ValueError("a file of a source needs --format")
     return client.datasets.register_source(
@@ -143,9 +169,7 @@ def _show(dataset: DatasetRead) -> None:
     if dataset.normalisation is not None:
         facts["Mean"] = "  ".join(f"{value:.4f}" for value in dataset.normalisation.mean)
         facts["Deviation"] = "  ".join(f"{value:.4f}" for value in dataset.normalisation.std)
-    for name, value in facts.items():
-        if value:
-            out().print(f"{name:<10}", value, markup=False)
+    show_facts(facts)
     if dataset.class_counts is not None:
         out().print()
         show_table(("Class", *map(str.capitalize, dataset.class_counts)), _class_rows(dataset))

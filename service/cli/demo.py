@@ -13,7 +13,7 @@ import typer
 from rich.table import Table as RichTable
 
 from service.cli.connect import DATA_DIR
-from service.cli.console import REFUSED, complain, out
+from service.cli.console import INTERRUPTED, REFUSED, complain, out
 from service.cli.signals import stops_like_ctrl_c
 from service.cli.watch import follow
 from service.client import Client, ClientError, Job, JobFailed
@@ -86,7 +86,7 @@ def demo(keep: Path, quick: bool) -> None:
         raise typer.Exit(REFUSED) from error
     except KeyboardInterrupt:
         complain("stopped before it was done")
-        raise typer.Exit(REFUSED) from None
+        raise typer.Exit(INTERRUPTED) from None
     finally:
         shutil.rmtree(data_dir, ignore_errors=True)
     out().print(f"\nDone in {show.duration(time.monotonic() - began)}.")

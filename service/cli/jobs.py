@@ -1,24 +1,35 @@
 """`modelpress jobs …`"""
 
-import sys
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from service.cli import completion
 from service.cli.connect import connect
-from service.cli.console import AsJson, age, out, show_json, show_table
+from service.cli.console import AsJson, age, out, show_json
+from service.cli.spec_file import read_spec
+from service.cli.tables import show_facts, show_table
 from service.cli.watch import follow
-from service.client import Job
+from service.client import Event, Job
 from service.contract.lifecycle import JobStatus
 from service.contract.specs import JobKind
 from service.reports.key_figures import shown_figure
 from service.reports.show import duration
 
+AsEvents = Annotated[
+    bool, typer.Option("--json", help="Print each event as a line of JSON, for programs.")
+]
+
 app = typer.Typer(help="Submit, watch and steer jobs.", no_args_is_help=True)
 
-JobId = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job: job_…")]
+JobId = Annotated[
+    str,
+    typer.Argument(metavar="JOB", help="Id of the job: job_…", autocompletion=completion.jobs),
+]
 
 
 @app.command()
@@ -27,6 +38,10 @@ def submit(
     file: Annotated[
         str, typer.Option("--file", "-f", help="A spec in YAML or JSON; - reads standard input.")
     ],
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A field and its value: training.epochs=3. May come again."),
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until the job has ended.")] = False,
     validate: Annotated[
         bool, typer.Option("--validate", help="Only check the spec; queue nothing.")
@@ -37,7 +52,7 @@ def submit(
     as_json: AsJson = False,
 ) -> None:
     """Queue a job."""
-    spec = _read_spec(file)
+    spec = read_spec(file, changes or ())
     with connect(context) as client:
         if validate:
             show_json(client.validate(spec))
@@ -61,6 +76,9 @@ def list_jobs(
     kind: Annotated[JobKind | None, typer.Option(help="Only this kind.")] = None,
     label: Annotated[str | None, typer.Option(help="Only those with it: key=value.")] = None,
     q: Annotated[str | None, typer.Option(help="Part of a name or label.")] = None,
+    created_after: Annotated[
+        datetime | None, typer.Option(help="Only those made since then, UTC.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
     as_json: AsJson = False,
 ) -> None:
@@ -74,6 +92,7 @@ def list_jobs(
             kind=kind,
             label=(key, value) if label else None,
             q=q,
+            created_after=created_after and created_after.replace(tzinfo=UTC),
             page_size=min(limit, 100),
         )
         jobs = [job.data for job in islice(found, limit)]
@@ -91,7 +110,12 @@ def list_jobs(
         )
         for job in jobs
     )
-    show_table(("Job", "Kind", "Status", "Done", "Name", "Created"), rows)
+    show_table(
+        ("Job", "Kind", "Status", "Done", "Name", "Created"),
+        rows,
+        spare=("Done", "Kind"),
+        empty="No such jobs. `modelpress jobs submit -f SPEC` queues one.",
+    )
 
 
 @app.command()
@@ -103,10 +127,14 @@ def show(context: typer.Context, job_id: JobId, as_json: AsJson = False) -> None
 
 
 @app.command()
-def watch(context: typer.Context, job_id: JobId) -> None:
-    """Follow a job until it ends."""
+def watch(context: typer.Context, job_id: JobId, as_json: AsEvents = False) -> None:
+    """Follow a job until it ends. Ctrl-C leaves the job running."""
     with connect(context) as client:
-        follow({job_id: client.jobs.get(job_id)}, out())
+        job = client.jobs.get(job_id)
+        if as_json:
+            job.wait(on_event=print_event)
+        else:
+            follow({job_id: job}, out())
 
 
 @app.command()
@@ -145,30 +173,15 @@ def retry(
 
 
 @app.command()
-def logs(context: typer.Context, job_id: JobId) -> None:
-    """Print a job's log."""
-    with connect(context) as client:
-        typer.echo(client.jobs.get(job_id).logs(), nl=False)
-
-
-@app.command()
 def delete(context: typer.Context, job_id: JobId) -> None:
     """Delete an ended job and its artifacts."""
     with connect(context) as client:
         client.jobs.get(job_id).delete()
 
 
-def _read_spec(file: str) -> dict[str, Any]:
-    import yaml  # only this command needs it
-
-    try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-        spec = yaml.safe_load(text)  # JSON is YAML
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise typer.BadParameter(f"cannot read a spec from {file}: {error}") from error
-    if not isinstance(spec, dict):
-        raise typer.BadParameter(f"{file} must hold one spec, an object with `kind`")
-    return spec
+def print_event(event: Event) -> None:
+    """One line of JSON."""
+    typer.echo(json.dumps(asdict(event), ensure_ascii=False))
 
 
 def _show(job: Job, as_json: bool) -> None:
@@ -181,8 +194,9 @@ def _show(job: Job, as_json: bool) -> None:
         "Kind": data.kind,
         "Status": data.status,
         "Name": data.name or "",
+        "Labels": " ".join(f"{key}={value}" for key, value in data.labels.items()),
         "Waits for": "; ".join(data.waiting_for),
-        "Progress": "" if data.progress is None else _progress(job),
+        "Progress": _progress(job) if data.progress and not job.is_done else "",
         "Attempt": f"{data.attempt} of {data.max_attempts}",
         "Created": age(data.created_at),
         "Queued for": duration(data.queue_seconds),
@@ -192,8 +206,9 @@ def _show(job: Job, as_json: bool) -> None:
         **{name: shown_figure(name, value) for name, value in data.metrics.items()},
         "Error": "" if data.error is None else f"{data.error.code}: {data.error.message}",
         "Hint": "" if data.error is None else data.error.hint or "",
+        "Retry of": data.retry_of or "",
     }
-    show_table(("", ""), ((name, text) for name, text in facts.items() if text))
+    show_facts(facts)
 
 
 def _progress(job: Job) -> str:

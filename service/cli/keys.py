@@ -1,5 +1,6 @@
 """`modelpress keys …`"""
 
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime
 from typing import Annotated
@@ -7,8 +8,9 @@ from typing import Annotated
 import typer
 
 from service.cli.connect import connect
-from service.cli.console import AsJson, age, show_json, show_table
+from service.cli.console import AsJson, age, show_json
 from service.cli.database import said_in_words
+from service.cli.tables import show_table
 from service.contract.wire import KeyCreate, Scope
 
 app = typer.Typer(help="API keys.", no_args_is_help=True)
@@ -16,6 +18,7 @@ app = typer.Typer(help="API keys.", no_args_is_help=True)
 
 @app.command()
 def create(
+    context: typer.Context,
     name: Annotated[str, typer.Option(help="What it is for.")] = "key",
     project: Annotated[str, typer.Option(help="Whose things it opens.")] = "default",
     admin: Annotated[bool, typer.Option("--admin", help="It may manage keys too.")] = False,
@@ -23,10 +26,15 @@ def create(
     expires_at: Annotated[
         datetime | None, typer.Option(help="When it ends, UTC; by default when revoked.")
     ] = None,
+    by_service: Annotated[
+        bool,
+        typer.Option("--by-service", help="Ask the service; it takes a key of scope admin."),
+    ] = False,
 ) -> None:
     """Make a key and print it, this once.
 
-    Works on the database of the MODELPRESS_* settings, so that there can be a first key.
+    Works on the database of the MODELPRESS_* settings, so that there can be a first key, unless
+    --by-service is given.
     """
     from datetime import UTC
 
@@ -46,7 +54,17 @@ def create(
         )
     except ValidationError as error:
         raise typer.BadParameter(error.errors()[0]["msg"]) from error
-    typer.echo(_store(asked))
+    if by_service:
+        with connect(context) as client:
+            made = client.keys.create(**asked.model_dump())
+        typer.echo(made.key)
+    else:
+        typer.echo(_store(asked))
+
+
+def _most(scopes: Sequence[Scope]) -> str:
+    """The widest of them, which a table has room for."""
+    return next(scope for scope in ("admin", "write", "read") if scope in scopes)
 
 
 def _store(asked: KeyCreate) -> str:
@@ -82,10 +100,11 @@ def list_keys(context: typer.Context, as_json: AsJson = False) -> None:
         show_json(keys)
         return
     rows = (
-        (key.id, key.name, key.project, " ".join(key.scopes), f"{key.hint}…", age(key.last_used_at))
+        (key.id, key.name, key.project, _most(key.scopes), f"{key.hint}…", age(key.last_used_at))
         for key in keys
     )
-    show_table(("Key", "Name", "Project", "Scopes", "Begins", "Last used"), rows)
+    columns = ("Key", "Name", "Project", "May", "Begins", "Last used")
+    show_table(columns, rows, spare=("Begins", "Last used"))
 
 
 @app.command()
@@ -95,10 +114,15 @@ def rotate(
     grace_s: Annotated[
         int, typer.Option(min=0, help="How long the old key still opens, in seconds.")
     ] = 3600,
+    as_json: AsJson = False,
 ) -> None:
     """Replace a key: print a new one, this once, and end the old one when the grace is over."""
     with connect(context) as client:
-        typer.echo(client.keys.rotate(key_id, grace_s=grace_s).key)
+        made = client.keys.rotate(key_id, grace_s=grace_s)
+    if as_json:
+        show_json(made)
+    else:
+        typer.echo(made.key)
 
 
 @app.command()

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from service.cli.connect import connect
-from service.cli.console import AsJson, show_json, show_table, size
+from service.cli.console import AsJson, show_json, size
+from service.cli.tables import show_table
 from service.contract.limits import ProjectLimits, ProjectLimitsRead, Quota
 
 app = typer.Typer(help="What a project may have.", no_args_is_help=True)

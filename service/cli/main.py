@@ -2,30 +2,48 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
+from typer.core import TyperGroup
 
 from service.cli import (
     audit,
     compare,
+    comparisons,
     datasets,
+    job_records,
     jobs,
     keys,
     limits,
+    login,
     mlflow,
     recommend,
     resources,
     servers,
+    standing,
     webhooks,
 )
+from service.cli.advice import explain
 from service.cli.connect import Target
-from service.cli.console import EXIT_CODES, REFUSED, UNREACHABLE, USAGE, complain
-from service.client import ApiError, ClientError, Unauthorized, UnexpectedAnswer, Unreachable
+from service.cli.console import EXIT_CODES, INTERRUPTED, REFUSED, USAGE, complain
+from service.client import ClientError
+
+
+class _Group(TyperGroup):
+    """Ends with 130 on Ctrl-C, as shells have it; Typer's own answer is 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+
 
 app = typer.Typer(
     name="modelpress",
+    cls=_Group,
     help="Make trained PyTorch models smaller and faster, and prove it.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
@@ -45,10 +63,15 @@ def _version(asked: bool) -> None:
 def _options(
     context: typer.Context,
     url: Annotated[
-        str | None, typer.Option(help="Service to talk to; by default MODELPRESS_URL.")
+        str | None,
+        typer.Option(
+            help="Service to talk to; by default MODELPRESS_URL, else the one that `up` runs in "
+            "this folder, else that of `login`."
+        ),
     ] = None,
     key: Annotated[
-        str | None, typer.Option(help="Key to show it; by default MODELPRESS_KEY.")
+        str | None,
+        typer.Option(help="Key to show it; by default MODELPRESS_KEY, else the one kept for it."),
     ] = None,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_version, help="Show the version.")
@@ -73,13 +96,20 @@ def _demo(
 
 
 app.command("up")(servers.up)
+app.command("login")(login.login)
+app.command("logout")(login.logout)
 app.command("demo")(_demo)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(resources.models, name="models")
 app.add_typer(datasets.app, name="datasets")
-app.command("report")(resources.report)
+app.command("report")(job_records.report)
 app.command("compare")(compare.compare)
+resources.models.command("compare")(compare.compare)
+app.add_typer(comparisons.app, name="comparisons")
 app.command("recommend")(recommend.recommend)
+app.command("workers")(standing.workers)
+app.command("queue")(standing.queue)
+app.command("capabilities")(standing.capabilities)
 app.add_typer(keys.app, name="keys")
 app.command("audit")(audit.audit)
 app.add_typer(limits.app, name="limits")
@@ -98,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(args=None if arguments is None else list(arguments))
     except ClientError as error:
-        raise SystemExit(_explained(error)) from error
+        raise SystemExit(explain(error)) from error
     except OSError as error:  # a file of the caller's that cannot be read or written
         complain(str(error))
         raise SystemExit(REFUSED) from error
@@ -123,23 +153,6 @@ def _wrong_settings(error: ValidationError) -> str:
         for item in error.errors(include_url=False, include_input=False)
     )
     return f"the environment holds settings that cannot be:{''.join(wrong)}"
-
-
-def _explained(error: ClientError) -> int:
-    match error:
-        case Unreachable():
-            complain(f"{error}\nStart one with `modelpress up`, or set MODELPRESS_URL.")
-            return UNREACHABLE
-        case UnexpectedAnswer():
-            complain(f"{error}\nIs the URL right? See --url and MODELPRESS_URL.")
-            return UNREACHABLE
-        case Unauthorized():
-            complain(f"{error}\nSet MODELPRESS_KEY, or make a key: `modelpress keys create`.")
-        case ApiError():
-            complain(f"{error}\nRequest {error.problem.request_id or 'without id'}.")
-        case _:
-            complain(str(error))
-    return REFUSED
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`modelpress models …`, `modelpress report JOB`."""
+"""`modelpress models …`"""
 
 import json
 from itertools import islice
@@ -7,17 +7,25 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from service.cli import completion
 from service.cli.connect import connect
-from service.cli.console import REFUSED, AsJson, age, complain, show_json, show_table, size
-from service.client.jobs import ReportFormat
+from service.cli.console import REFUSED, AsJson, age, complain, out, show_json, size, transfer
+from service.cli.tables import show_facts, show_table
 from service.contract.base import CheckStatus
 from service.contract.job_errors import JobError
-from service.reports.show import counts, percent
+from service.reports.key_figures import shown_figure
+from service.reports.show import count, counts, percent
 
 N = TypeVar("N", int, float)
 
 models = typer.Typer(help="Upload, download and list models.", no_args_is_help=True)
 
+ModelId = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", help="Id of the model: mdl_…", autocompletion=completion.models
+    ),
+]
 Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
 Name = Annotated[str | None, typer.Option(help="What to call it; by default as the file.")]
 
@@ -56,17 +64,19 @@ def push_model(
     with connect(context) as client:
         register = client.models.register_folder if path.is_dir() else client.models.register
         try:
-            model = register(
-                path,
-                architecture=architecture,
-                classes=classes,
-                input_size=None if input_size is None else _numbers(input_size, int),
-                options=_options(options),
-                mean=None if mean is None else _numbers(mean, float),
-                std=None if std is None else _numbers(std, float),
-                labels=None if labels is None else labels.read_text("utf-8").splitlines(),
-                name=name,
-            )
+            with transfer(path.name) as on_bytes:
+                model = register(
+                    path,
+                    architecture=architecture,
+                    classes=classes,
+                    input_size=None if input_size is None else _numbers(input_size, int),
+                    options=_options(options),
+                    mean=None if mean is None else _numbers(mean, float),
+                    std=None if std is None else _numbers(std, float),
+                    labels=None if labels is None else labels.read_text("utf-8").splitlines(),
+                    name=name,
+                    on_bytes=on_bytes,
+                )
         except (FileNotFoundError, ValueError) as error:  # no config.json; a mean without a std
             raise typer.BadParameter(str(error)) from error
     if as_json:
@@ -81,7 +91,14 @@ def push_model(
 @models.command("pull")
 def pull_model(
     context: typer.Context,
-    model_id: Annotated[str, typer.Argument(metavar="MODEL", help="mdl_…, or the job_… it is of.")],
+    model_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="mdl_…, or the job_… it is of.",
+            autocompletion=completion.models,
+        ),
+    ],
     target: Annotated[
         Path | None, typer.Argument(help="Folder to make, or file for another format.")
     ] = None,
@@ -92,7 +109,10 @@ def pull_model(
         of_job = model_id.startswith("job_")
         model = client.jobs.get(model_id).model if of_job else client.models.get(model_id)
         suffix = "" if format_name == "folder" else f".{format_name}"
-        typer.echo(model.download(target or Path(f"{model.id}{suffix}"), format=format_name))
+        target = target or Path(f"{model.id}{suffix}")
+        with transfer(model.data.name) as on_bytes:
+            model.download(target, format=format_name, on_bytes=on_bytes)
+    out().print(str(target), markup=False)
 
 
 @models.command("list")
@@ -109,46 +129,85 @@ def list_models(context: typer.Context, limit: Limit = 20, as_json: AsJson = Fal
             model.id,
             model.architecture or "",
             model.status,
-            count,
+            many,
             size(model.size_bytes),
             percent(model.metrics["test_accuracy"]) if "test_accuracy" in model.metrics else "",
             model.name,
             age(model.created_at),
         )
-        for model, count in zip(found, parameters, strict=True)
+        for model, many in zip(found, parameters, strict=True)
     )
     show_table(
         ("Model", "Architecture", "Status", "Parameters", "Size", "Accuracy", "Name", "Created"),
         rows,
+        spare=("Parameters", "Architecture", "Created", "Size", "Status"),
+        empty="No models. `modelpress models push` uploads one, and jobs make them.",
     )
 
 
 @models.command("show")
-def show_model(
-    context: typer.Context,
-    model_id: Annotated[str, typer.Argument(metavar="MODEL", help="Id of the model: mdl_…")],
-) -> None:
-    """Show a model as JSON, with its ancestors and children."""
+def show_model(context: typer.Context, model_id: ModelId, as_json: AsJson = False) -> None:
+    """Show a model: what it is, its figures, where it comes from, how it can be downloaded."""
     with connect(context) as client:
-        show_json(client.models.get(model_id).lineage())
+        model = client.models.get(model_id)
+        lineage = model.lineage()
+        formats = {} if as_json or model.data.status != "ready" else model.formats()
+    if as_json:
+        show_json(lineage)
+        return
+    data = model.data
+    show_facts(
+        {
+            "Model": data.id,
+            "Status": data.status,
+            "Name": data.name,
+            "Architecture": data.architecture or "",
+            "Input": "×".join(map(str, data.input_size or ())),
+            "Classes": "" if data.classes is None else str(data.classes),
+            "Parameters": "" if data.parameters is None else count(data.parameters),
+            "MACs": "" if data.macs is None else count(data.macs),
+            "Size": size(data.size_bytes),
+            **{
+                name: shown_figure(name, value)
+                for name, value in data.metrics.items()
+                if name not in ("parameters", "size_bytes", "macs")
+            },
+            "Made by": data.job or "",
+            "From": " ← ".join(one.id for one in lineage.ancestors),
+            "Children": " ".join(one.id for one in lineage.children),
+            "Formats": ", ".join(f"{name} {size(each)}" for name, each in formats.items()),
+            "Error": "" if data.error is None else f"{data.error.code}: {data.error.message}",
+            "Created": age(data.created_at),
+        }
+    )
 
 
-def report(
-    context: typer.Context,
-    job_id: Annotated[str, typer.Argument(metavar="JOB", help="Id of the job: job_…")],
-    format_name: Annotated[ReportFormat, typer.Option("--format", help="What to fetch.")] = "html",
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="By default JOB.html and the like.")
-    ] = None,
-    open_it: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
-) -> None:
-    """Fetch the report of a job."""
-    target = output or Path(f"{job_id}.{format_name}")
+@models.command("lineage")
+def show_lineage(context: typer.Context, model_id: ModelId, as_json: AsJson = False) -> None:
+    """Show what a model was made from, and what was made from it, oldest first."""
     with connect(context) as client:
-        target.write_bytes(client.jobs.get(job_id).report(format_name))
-    typer.echo(target)
-    if open_it:
-        typer.launch(str(target.resolve()))
+        found = client.models.get(model_id).lineage()
+    if as_json:
+        show_json(found)
+        return
+    family = [
+        *(("ancestor", each) for each in reversed(found.ancestors)),
+        ("this", found.model),
+        *(("child", each) for each in found.children),
+    ]
+    rows = (
+        (each.id, kin, each.architecture or "", each.name, size(each.size_bytes), each.job or "")
+        for kin, each in family
+    )
+    columns = ("Model", "Kin", "Architecture", "Name", "Size", "Made by")
+    show_table(columns, rows, spare=("Made by", "Architecture"))
+
+
+@models.command("delete")
+def delete_model(context: typer.Context, model_id: ModelId) -> None:
+    """Forget a model. Not while an unfinished job needs it."""
+    with connect(context) as client:
+        client.models.get(model_id).delete()
 
 
 def _numbers(text: str, kind: type[N]) -> list[N]:

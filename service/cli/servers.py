@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from service.cli.connect import DATA_DIR, connect
-from service.cli.console import REFUSED, complain, out, size
+from service.cli.console import INTERRUPTED, REFUSED, complain, out, size
 from service.cli.database import said_in_words
 
 db = typer.Typer(help="The database.", no_args_is_help=True)
@@ -40,8 +40,8 @@ def up(
             stops_like_ctrl_c(),
             Stack(data_dir, host=host, port=port, worker=worker) as stack,
         ):
-            _announce(stack.url, stack.key, stack.data_dir)
             try:
+                _announce(stack.url, stack.key, stack.data_dir)
                 while not threading.Event().wait(_GLANCE_S):
                     stack.check()
             except KeyboardInterrupt:
@@ -50,7 +50,7 @@ def up(
         complain(str(error))
         raise typer.Exit(REFUSED) from error
     except KeyboardInterrupt:  # while it started, or again while it stopped
-        raise typer.Exit(REFUSED) from None
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _announce(url: str, key: str, data_dir: Path) -> None:
@@ -61,7 +61,9 @@ def _announce(url: str, key: str, data_dir: Path) -> None:
         f"  Docs   {url}/docs\n"
         f"  Key    {key}\n"
         f"  Data   {data_dir}\n\n"
-        f"  export MODELPRESS_URL={url} MODELPRESS_KEY={key}\n",
+        "In this folder `modelpress` finds it by itself; in others after\n\n"
+        f"  export MODELPRESS_URL={url} MODELPRESS_KEY={key}\n"
+        f"  or `modelpress login {url}` with the key\n",
         markup=False,
         soft_wrap=True,
     )

@@ -16,6 +16,7 @@ from rich.progress import (
 
 from service.client import Event, Job
 from service.contract.lifecycle import TERMINAL
+from service.contract.wire import EventRead
 from service.reports.show import percent
 
 _CHECK_S: Final = 1.0
@@ -123,7 +124,7 @@ class _Lines:
             self._console.print(f"{title}: {describe(event)}", markup=False)
 
 
-def describe(event: Event) -> str:
+def describe(event: Event | EventRead) -> str:
     """An event in a few words."""
     data = event.data
     match event.type:

@@ -7,7 +7,8 @@ from typing import Annotated, cast
 import typer
 
 from service.cli.connect import connect
-from service.cli.console import REFUSED, AsJson, age, complain, out, show_json, show_table
+from service.cli.console import REFUSED, AsJson, age, complain, out, show_json
+from service.cli.tables import show_table
 from service.contract.webhooks import DeliveryRead, DeliveryStatus, JobOver
 
 app = typer.Typer(help="Who is told when a job ends.", no_args_is_help=True)
@@ -53,7 +54,12 @@ def list_webhooks(context: typer.Context, as_json: AsJson = False) -> None:
         show_json(hooks)
         return
     rows = ((hook.id, hook.name, hook.status, age(hook.succeeded_at), hook.url) for hook in hooks)
-    show_table(("Webhook", "Name", "Status", "Arrived", "URL"), rows)
+    show_table(
+        ("Webhook", "Name", "Status", "Arrived", "URL"),
+        rows,
+        spare=("Arrived", "Name"),
+        empty="No webhooks. `modelpress webhooks create URL` makes one.",
+    )
 
 
 @app.command()
@@ -112,7 +118,8 @@ def deliveries(
         show_json(found)
     else:
         columns = ("Message", "Event", "Status", "Tries", "Sent", "Outcome")
-        show_table(columns, map(_row, found))
+        spare = ("Tries", "Event", "Sent")
+        show_table(columns, map(_row, found), spare=spare, empty="No messages.")
 
 
 def _row(one: DeliveryRead) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from service.contract.specs import JobKind, JobResult
 from service.contract.wire import (
     ArtifactRead,
     CheckpointRead,
+    EventRead,
     JobRead,
     MetricSeries,
     MetricsRead,
@@ -130,6 +131,11 @@ class Job:
         Broken connections are resumed without loss or repetition.
         """
         return job_events(self._http, self.id, after=after)
+
+    def history(self, after: int = 0) -> Iterator[EventRead]:
+        """What happened so far, with times, fetched as it is reached; nothing is waited for."""
+        params = {"after": after, "limit": 100}
+        return self._http.pages(Page[EventRead], self._path("events"), params)
 
     def wait(
         self,

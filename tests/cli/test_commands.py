@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from service.blobs import open_blobs
 from service.cli.connect import DATA_DIR
 from service.cli.main import app, main
+from service.cli.spec_file import read_spec
 from service.key_text import is_well_formed
 from tests.cli.answering import Answering, serving
 from tests.client.service_double import JOB, job, problem
@@ -22,6 +24,7 @@ from tests.client.service_double import JOB, job, problem
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MODELPRESS_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.delenv("MODELPRESS_URL", raising=False)
     monkeypatch.delenv("MODELPRESS_KEY", raising=False)
 
@@ -65,8 +68,13 @@ def commands() -> list[str]:
         "up", "demo", "api", "worker", "db upgrade", "health", "worker-health", "keys create",
         "keys list", "keys revoke", "keys rotate", "audit",
         "jobs submit", "jobs list", "jobs show", "jobs watch",
+        "jobs events", "jobs metrics", "jobs checkpoints", "jobs artifacts", "jobs report",
         "jobs cancel", "jobs pause", "jobs resume", "jobs retry", "jobs logs", "jobs delete",
-        "models push", "models pull", "models list", "models show", "webhooks create",
+        "models push", "models pull", "models list", "models show",
+        "models lineage", "models delete",
+        "models compare", "comparisons list", "comparisons show", "comparisons report",
+        "comparisons delete", "datasets delete", "workers", "queue", "capabilities", "login",
+        "logout", "webhooks create",
         "webhooks list", "webhooks delete", "webhooks test", "webhooks rotate", "webhooks enable",
         "webhooks deliveries", "webhooks redeliver", "datasets push",
         "datasets list", "datasets show", "report", "compare", "recommend",
@@ -156,6 +164,36 @@ def test_nobody_listening_is_exit_code_3(capsys: pytest.CaptureFixture[str]) -> 
 )
 def test_wrong_usage_is_exit_code_2(arguments: tuple[str, ...]) -> None:
     assert run(*arguments) == 2
+
+
+def test_fields_are_set_on_the_command_line(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "spec.yaml").write_text("kind: shrink\nname: old\n")
+    changes = ("--set", "kind=train", "--set", "name=new", "--set", "training.epochs=3")
+    assert run("jobs", "submit", "-f", "spec.yaml", *changes, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "new"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("training.epochs=3", {"training": {"epochs": 3}}),
+        ("models.1=mdl_b", {"models": ["a", "mdl_b"]}),
+        ("loss={name: kd}", {"loss": {"name": "kd"}}),
+        ("name=", {"name": None}),
+    ],
+)
+def test_a_change_is_read_as_yaml(tmp_path: Path, change: str, expected: dict[str, Any]) -> None:
+    (tmp_path / "spec.yaml").write_text("kind: train\nmodels: [a, b]\n")
+    spec = read_spec("spec.yaml", [change])
+    assert spec == {"kind": "train", "models": ["a", "b"]} | expected
+
+
+@pytest.mark.parametrize("change", ["kind", "=3", "kind.deeper=3", "models.7=x", "models.x=y"])
+def test_a_change_without_a_place_is_wrong_usage(tmp_path: Path, change: str) -> None:
+    (tmp_path / "spec.yaml").write_text("kind: train\nmodels: [a, b]\n")
+    assert run("jobs", "submit", "-f", "spec.yaml", "--set", change) == 2
 
 
 def test_a_spec_that_is_no_object_is_wrong_usage(tmp_path: Path) -> None:
