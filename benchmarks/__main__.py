@@ -15,7 +15,7 @@ from worker.tuning import is_tuned, tune
 
 _HELPERS = {
     "__main__", "direct", "figures", "hinton", "killed", "lessons", "listeners", "option_chart",
-    "real_data", "reference_loop", "stack", "trials", "twins",
+    "real_data", "reference_loop", "seeding", "stack", "trials", "twins",
 }  # fmt: skip
 
 
