@@ -105,7 +105,7 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
         if re.match(r"^[a-z]+:", target):
             continue
         path, _, anchor = target.partition("#")
-        linked = page.parent / path if path else page
+        linked = (page.parent / path).resolve() if path else page
         if linked.is_relative_to(ROOT / "docs/reference"):
             continue  # made when the site is built, which follows these links
         assert linked.exists(), target

@@ -8,10 +8,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 import pytest
 import redis
 
+from service.cli.main import main
 from service.embedded import Stack, StackError, choose_port, start_broker
 from service.folder_lock import FolderInUse, FolderLock, holder_of
 from service.processes import Process
@@ -125,3 +127,53 @@ def test_a_port_that_is_in_use_is_refused_if_asked_for() -> None:
             choose_port("127.0.0.1", port)
         assert choose_port("127.0.0.1", 0) != port
     assert choose_port("127.0.0.1", port) == port
+
+
+class Interrupted:
+    """A stack of which Ctrl-C is heard while it starts, runs or stops."""
+
+    url, key, data_dir = "http://127.0.0.1:1", "mp_test", Path("data")
+
+    def __init__(self, when: str) -> None:
+        self._when = when
+
+    def __enter__(self) -> Self:
+        return self._reached("starts")
+
+    def check(self) -> None:
+        self._reached("runs")
+
+    def __exit__(self, *_: object) -> None:
+        self._reached("stops")
+
+    def _reached(self, moment: str) -> Self:
+        if moment == self._when or (moment, self._when) == ("runs", "stops"):
+            raise KeyboardInterrupt
+        return self
+
+
+@pytest.mark.parametrize(("when", "code"), [("starts", 130), ("runs", 0), ("stops", 130)])
+def test_ctrl_c_is_success_where_the_service_stops_in_order(
+    when: str, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.embedded.Stack", lambda *_, **__: Interrupted(when))
+    with pytest.raises(SystemExit) as caught:
+        main(["up"])
+    assert caught.value.code == code
+
+
+@pytest.mark.long  # some ten seconds of work: a whole service starts
+def test_ctrl_c_stops_a_whole_service_cleanly(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "service.cli.main", "up", "--no-worker", "--port", "0"]
+    with subprocess.Popen(
+        [*command, "--data-dir", str(tmp_path / "data")],
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "Modelpress is up. Ctrl-C stops it.\n"
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all that belong to it
+        assert process.stdout.read().endswith("Stopping …\n")
+        assert process.wait(30) == 0

@@ -25,6 +25,7 @@ PYTHON_RUN: Final = (
     "compare.md",
     "export.md",
     "hugging-face.md",
+    "sdk.md",
     "webhooks.md",
 )
 # Shown, not run: each needs what a test has not.

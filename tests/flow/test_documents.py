@@ -81,6 +81,8 @@ def test_the_python_of_the_how_tos_runs(
     assert Path("comparison.html").exists()
     student.model.download("student")
     _run("hugging-face.md", names)
+    _run("sdk.md", names)["client"].close()
+    assert Path("report.html").stat().st_size > 0
     followed = _run("choose-a-method.md", names)["jobs"]
     for job in reversed(followed):
         job.cancel()
