@@ -30,6 +30,7 @@ SERIES: Final = "loss"
 _APART: Final = timedelta(minutes=1)  # 10,000 jobs are a week
 _LEASE: Final = timedelta(days=1)  # no sweep takes what nobody runs
 _BATCH: Final = 2_000
+_STRETCH: Final = 100_000  # points a statement, which on Postgres must end in 30 s
 _TEAMS: Final = ("audio", "maps", "search", "vision")
 _SHARES: Final[dict[JobStatus, int]] = {
     "queued": 5, "running": 2, "cancelling": 1, "pausing": 1, "paused": 1,
@@ -72,12 +73,15 @@ def add_series(session: Session, job_id: str, points: int, at: datetime) -> None
     """A loss that falls and trembles, at the steps from 1 on; made inside the database."""
     # multiplied by primes, the numbers tremble as if by chance, on both databases alike
     made = text(
-        "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < :points) "
-        "SELECT :job, :name, n, 2.5 / (1 + n / 40000.0) + (n % 1009 * 7919 % 1009) / 5045.0, :at FROM c"
-    ).bindparams(job=job_id, name=SERIES, points=points, at=at)
-    typed = made.columns(*MetricPointRow.__table__.columns)
+        "WITH RECURSIVE c(n) AS (SELECT :first UNION ALL SELECT n + 1 FROM c WHERE n < :last) "
+        "SELECT :job, :name, n, 2.5 / (1 + n / 40000.0) + (n % 1009 * 7919 % 1009) / 5045.0, :at "
+        "FROM c"
+    ).columns(*MetricPointRow.__table__.columns)
     names = [column.name for column in MetricPointRow.__table__.columns]
-    session.execute(insert(MetricPointRow).from_select(names, typed))
+    for first in range(1, points + 1, _STRETCH):
+        last = min(first + _STRETCH - 1, points)
+        some = made.bindparams(job=job_id, name=SERIES, first=first, last=last, at=at)
+        session.execute(insert(MetricPointRow).from_select(names, some))
 
 
 Made = tuple[dict[str, Any], list[dict[str, Any]]]
