@@ -3,6 +3,7 @@
 import os
 import sys
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -11,6 +12,7 @@ from service.cli.console import complain, out
 from service.cli.saved import Login, forget, save
 from service.client import Client
 from service.client.client import DEFAULT_URL
+from service.client.http import is_loopback
 
 
 def login(
@@ -32,6 +34,9 @@ def login(
     with client:
         project = client.usage().project  # any route that asks for a key would do
         kept = save(Login(client.url, key))
+    at = urlsplit(client.url)
+    if at.scheme == "http" and not is_loopback(at.hostname or ""):
+        complain("this URL is not https: the key goes over the network for all to read")
     out().print(f"Logged in to {client.url}, project {project}. Kept in {kept}.", markup=False)
     for name in ("MODELPRESS_URL", "MODELPRESS_KEY"):
         if os.environ.get(name):

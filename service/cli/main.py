@@ -38,6 +38,7 @@ class _Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
+            typer.echo("\nStopped. Jobs that were queued go on.", err=True)
             raise typer.Exit(INTERRUPTED) from None
 
 

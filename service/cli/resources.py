@@ -11,6 +11,7 @@ from service.cli import completion
 from service.cli.connect import connect
 from service.cli.console import REFUSED, AsJson, age, complain, out, show_json, size, transfer
 from service.cli.tables import show_facts, show_table
+from service.client import Client, Model
 from service.contract.base import CheckStatus
 from service.contract.job_errors import JobError
 from service.reports.key_figures import shown_figure
@@ -106,8 +107,7 @@ def pull_model(
 ) -> None:
     """Download a model; `modelpress.load` takes the folder."""
     with connect(context) as client:
-        of_job = model_id.startswith("job_")
-        model = client.jobs.get(model_id).model if of_job else client.models.get(model_id)
+        model = _model_of(client, model_id)
         suffix = "" if format_name == "folder" else f".{format_name}"
         target = target or Path(f"{model.id}{suffix}")
         with transfer(model.data.name) as on_bytes:
@@ -208,6 +208,16 @@ def delete_model(context: typer.Context, model_id: ModelId) -> None:
     """Forget a model. Not while an unfinished job needs it."""
     with connect(context) as client:
         client.models.get(model_id).delete()
+
+
+def _model_of(client: Client, given: str) -> Model:
+    if not given.startswith("job_"):
+        return client.models.get(given)
+    job = client.jobs.get(given)
+    if job.data.model is None:
+        complain(f"{given} is {job.status} and has made no model; `jobs watch {given}` waits")
+        raise typer.Exit(REFUSED)
+    return job.model
 
 
 def _numbers(text: str, kind: type[N]) -> list[N]:

@@ -49,7 +49,7 @@ class Http:
             timeout=httpx2.Timeout(timeout_s, connect=min(timeout_s, 5.0)),
             transport=transport,
             follow_redirects=True,  # the key is not sent on to another origin
-            trust_env=not _is_loopback(httpx2.URL(self.url).host),
+            trust_env=not is_loopback(httpx2.URL(self.url).host),
         )
 
     def close(self) -> None:
@@ -192,7 +192,7 @@ def _present(params: Params | None) -> dict[str, Any]:
     return {name: value for name, value in (params or {}).items() if value is not None}
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     """Such a host is never asked for through the environment's proxy."""
     if host == "localhost":
         return True

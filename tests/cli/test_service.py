@@ -112,6 +112,13 @@ def test_what_is_refused_is_said_with_the_next_step(
     assert "not_finished" in capsys.readouterr().err
 
 
+def test_the_model_of_an_unfinished_job_is_refused_in_words(
+    job: Job, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("models", "pull", job.id) == 1
+    assert "has made no model" in capsys.readouterr().err
+
+
 def test_ctrl_c_is_exit_code_130(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt

@@ -15,6 +15,7 @@ from service.client.jobs import Job, Jobs
 from service.client.keys import Keys
 from service.client.limits import Limits
 from service.client.models import Model, Models
+from service.client.problems import BY_CODE
 from service.client.upload import Files
 from service.client.webhooks import Webhooks
 from tools.reference.schema import prose
@@ -49,7 +50,18 @@ def page() -> str:
     ]
     for name, of in _CLASSES.items():
         parts += [f"## {name}", prose(inspect.getdoc(of) or ""), *_members(name, of)]
+    parts += ["## modelpress.errors", _errors()]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _errors() -> str:
+    """The exception of every code, and the one above it."""
+    head = "Exceptions, by the [code](../errors.md) of the answer. All are `ClientError`."
+    rows = [
+        f"| `{code}` | `{of.__name__}` | `{of.__mro__[1].__name__}` |"
+        for code, of in sorted(BY_CODE.items())
+    ]
+    return "\n".join([head, "", "| code | exception | is a |", "|---|---|---|", *rows])
 
 
 def _members(owner: str, of: type) -> Iterator[str]:
