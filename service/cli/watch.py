@@ -87,7 +87,7 @@ class _Bars:
             title: progress.add_task(title.ljust(width), total=1.0, start=False, note="queued")
             for title in titles
         }
-        self._notes = dict.fromkeys(titles, "")
+        self._reached = dict.fromkeys(titles, "")
 
     def show(self, title: str, event: Event) -> None:
         task = self._tasks[title]
@@ -96,6 +96,9 @@ class _Bars:
                 self._progress.update(task, completed=event.data["fraction"])
             case "state":
                 self._show_state(title, event.data["status"])
+            case "epoch":
+                self._reached[title] = describe(event)
+                self._note(title, describe(event))
             case _:
                 self._note(title, describe(event))
 
@@ -107,11 +110,10 @@ class _Bars:
             self._progress.update(task, completed=1.0)
         if status in TERMINAL:
             self._progress.stop_task(task)
-        keep = self._notes[title] if status == "succeeded" else ""
+        keep = self._reached[title] if status == "succeeded" else ""
         self._progress.update(task, note=f"{status}  {keep}".rstrip())
 
     def _note(self, title: str, text: str) -> None:
-        self._notes[title] = text
         self._progress.update(self._tasks[title], note=text)
 
 

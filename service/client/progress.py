@@ -52,6 +52,7 @@ class JobProgress:
         self._title = title
         self._line = line
         self._note = ""
+        self._reached = ""
 
     def __call__(self, event: Event) -> None:
         data = event.data
@@ -59,13 +60,14 @@ class JobProgress:
             case "progress":
                 self._line.draw(f"{self._title} {bar(data['fraction'])} {self._note}".rstrip())
             case "state":
-                self._line.end(f"{self._title} {data['status']}  {self._note}".rstrip())
+                self._line.end(f"{self._title} {data['status']}  {self._reached}".rstrip())
             case "phase":
                 self._note = str(data["phase"])
             case "epoch":
                 self._note = f"epoch {data['epoch']}"
                 if "validation_accuracy" in data:
                     self._note += f"  validation accuracy {data['validation_accuracy']:.2%}"
+                self._reached = self._note
             case "warning":
                 self._line.end(f"{self._title} warning: {data.get('message', '')}")
         if event.type in ("phase", "epoch") and not self._line.is_watched:

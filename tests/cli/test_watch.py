@@ -13,7 +13,8 @@ from tests.client.service_double import JOB, job, serve, sse, stream
 RUNNING = (1, "state", {"status": "running"})
 EPOCH = (2, "epoch", {"epoch": 1, "validation_accuracy": 0.5})
 HALFWAY = (None, "progress", {"fraction": 0.5, "phase": "training"})
-SUCCEEDED = (3, "state", {"status": "succeeded"})
+REPORTING = (3, "phase", {"phase": "reporting"})
+SUCCEEDED = (4, "state", {"status": "succeeded"})
 
 
 def screen(is_terminal: bool) -> tuple[Console, io.StringIO]:
@@ -40,12 +41,14 @@ def test_lines_are_plain_where_there_is_no_terminal() -> None:
 
 def test_a_terminal_shows_a_bar_that_fills() -> None:
     client, _ = serve(
-        shown("queued"), stream(sse(RUNNING, HALFWAY, EPOCH, SUCCEEDED)), shown("succeeded")
+        shown("queued"),
+        stream(sse(RUNNING, HALFWAY, EPOCH, REPORTING, SUCCEEDED)),
+        shown("succeeded"),
     )
     console, text = screen(is_terminal=True)
     follow({"teacher": client.jobs.get(JOB)}, console)
     assert "100 %" in text.getvalue()
-    assert "validation accuracy 50.00 %" in text.getvalue()
+    assert "succeeded  epoch 1  validation accuracy 50.00 %" in text.getvalue()
 
 
 def test_a_failure_is_raised_once_all_have_ended() -> None:

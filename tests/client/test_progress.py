@@ -12,7 +12,8 @@ from tests.client.service_double import BODY, JOB, file, job, serve, sse, stream
 RUNNING = (1, "state", {"status": "running"})
 HALFWAY = (None, "progress", {"fraction": 0.5, "phase": "training"})
 EPOCH = (2, "epoch", {"epoch": 1, "validation_accuracy": 0.5})
-SUCCEEDED = (3, "state", {"status": "succeeded"})
+REPORTING = (3, "phase", {"phase": "reporting"})
+SUCCEEDED = (4, "state", {"status": "succeeded"})
 
 
 class Terminal(io.StringIO):
@@ -24,7 +25,7 @@ def waited(monkeypatch: pytest.MonkeyPatch, file: io.StringIO) -> str:
     monkeypatch.setattr("sys.stderr", file)
     client, _ = serve(
         httpx2.Response(200, json=job()),
-        stream(sse(RUNNING, EPOCH, HALFWAY, SUCCEEDED)),
+        stream(sse(RUNNING, EPOCH, HALFWAY, REPORTING, SUCCEEDED)),
         httpx2.Response(200, json=job("succeeded")),
     )
     client.jobs.get(JOB).wait(progress=True)
@@ -35,6 +36,7 @@ def test_a_log_gets_a_line_for_each_epoch_and_no_bar(monkeypatch: pytest.MonkeyP
     assert waited(monkeypatch, io.StringIO()).splitlines() == [
         f"train {JOB} running",
         f"train {JOB} epoch 1  validation accuracy 50.00%",
+        f"train {JOB} reporting",
         f"train {JOB} succeeded  epoch 1  validation accuracy 50.00%",
     ]
 
