@@ -10,7 +10,7 @@ import typer
 
 from service.cli import completion
 from service.cli.connect import connect
-from service.cli.console import AsJson, age, out, show_json
+from service.cli.console import AsJson, age, out, plain, show_json
 from service.cli.spec_file import read_spec
 from service.cli.tables import show_facts, show_table
 from service.cli.watch import follow
@@ -62,7 +62,7 @@ def submit(
             job.wait()
         elif wait:
             typer.echo(job.id)
-            follow({job.id: job}, out())
+            follow({_title(job): job}, out())
         if as_json:
             show_json(job.data)
         elif not wait:
@@ -134,7 +134,7 @@ def watch(context: typer.Context, job_id: JobId, as_json: AsEvents = False) -> N
         if as_json:
             job.wait(on_event=print_event)
         else:
-            follow({job_id: job}, out())
+            follow({_title(job): job}, out())
 
 
 @app.command()
@@ -177,6 +177,11 @@ def delete(context: typer.Context, job_id: JobId) -> None:
     """Delete an ended job and its artifacts."""
     with connect(context) as client:
         client.jobs.get(job_id).delete()
+
+
+def _title(job: Job) -> str:
+    """What stands before its bar: short, as the rest of the line needs the room."""
+    return plain((job.data.name or job.kind)[:20])
 
 
 def print_event(event: Event) -> None:
