@@ -18,8 +18,8 @@ from sqlalchemy import Insert, event
 from sqlalchemy.orm import ORMExecuteState, Session
 
 from service.contract.audit import Outcome
+from service.errands import Errands
 from service.store.audit import AuditStore, NewEntry
-from service.store.errors import DatabaseUnavailable
 from service.store.session import Database
 
 log = logging.getLogger(__name__)
@@ -83,18 +83,17 @@ class Trail:
         self._database = database
         self._gathered: dict[NewEntry, tuple[int, str | None]] = {}
         self._lock = threading.Lock()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
+        self._flushing = threading.Lock()
+        self._errands = Errands("audit", self._write, pause_s=_FLUSH_S, waits_first=True)
 
     def start(self) -> None:
         """Begin to write down, once a second, what is gathered."""
-        self._thread.start()
+        self._errands.start()
 
     def close(self) -> None:
         """Write down the rest and stop."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=5)
+        self._errands.close()
+        self._errands.do_once()
 
     @contextmanager
     def operation(self, request_id: str, address: str | None) -> Iterator[Operation]:
@@ -127,6 +126,10 @@ class Trail:
 
     def flush(self) -> None:
         """Write down now what is gathered. It stays gathered where that raises."""
+        with self._flushing:  # who flushes while another does finds all of it written
+            self._flush()
+
+    def _flush(self) -> None:
         with self._lock:
             taken, self._gathered = self._gathered, {}
         if not taken:
@@ -145,16 +148,9 @@ class Trail:
                 since, last = self._gathered.get(like, (0, None))
                 self._gathered[like] = (times + since, last or request_id)
 
-    def _run(self) -> None:
-        stopping = False
-        while not stopping:
-            stopping = self._stopping.wait(_FLUSH_S)
-            try:
-                self.flush()
-            except DatabaseUnavailable as error:
-                log.warning("audit: the database does not answer (%s)", error)
-            except Exception:  # a thread that dies would leave refusals unwritten
-                log.exception("audit failed")
+    def _write(self) -> bool:
+        self.flush()
+        return False
 
     def begun(self, session: Session) -> None:
         """See `Witness`. Watches what a request writes."""

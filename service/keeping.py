@@ -5,7 +5,6 @@ only, since nothing here minds another's doing the same.
 """
 
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,12 +14,12 @@ from sqlalchemy.orm import Session
 
 from service.blobs import BlobError, BlobInfo, BlobStore
 from service.config import Settings
+from service.errands import Errands
 from service.store import retention
 from service.store.audit import forget_audit
 from service.store.blob_uses import blobs_in_use
 from service.store.browser_sessions import forget_sessions
 from service.store.chores import take
-from service.store.errors import DatabaseUnavailable
 from service.store.session import Database, now
 
 log = logging.getLogger(__name__)
@@ -129,34 +128,25 @@ class Keeper:
         self._database = database
         self._blobs = blobs
         self._settings = settings
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+        self._errands = Errands(
+            "keeping", self.keep, pause_s=_LOOK_S, waits_first=True, unavailable=(BlobError,)
+        )
 
     def start(self) -> None:
         """Begin, with a first look after a minute."""
-        self._thread.start()
+        self._errands.start()
 
     def close(self) -> None:
         """Stop after the batch under way."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=5)
+        self._errands.close()
 
-    def _run(self) -> None:
-        while not self._stopping.wait(_LOOK_S):
-            try:
-                self.keep()
-            except (DatabaseUnavailable, BlobError) as error:
-                log.warning("keeping: %s", error)
-            except Exception:  # a thread that dies would let the store grow without end
-                log.exception("keeping failed")
-
-    def keep(self) -> None:
-        """Do what is due, if no other process does it. What is forgotten first frees blobs."""
+    def keep(self) -> bool:
+        """Do what is due, if no other process does it. What is forgotten first frees blobs. False:
+        there is no more of it."""
         with self._database.transaction() as session:
             if not take(session, "keep", self._settings.collect_s):
-                return
-        stopping = self._stopping.is_set
+                return False
+        stopping = self._errands.stopping.is_set
         forgotten = forget(self._database, self._settings, stopping=stopping)
         collected = collect(
             self._database,
@@ -166,3 +156,4 @@ class Keeper:
         )
         if any(forgotten.values()) or collected.blobs:
             log.info("forgot %s; deleted %d blobs", forgotten, collected.blobs)
+        return False

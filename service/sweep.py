@@ -6,7 +6,6 @@ number of sweepers do no more than one would.
 
 import contextlib
 import logging
-import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,9 +13,9 @@ from typing import Final
 
 from service.blobs import BlobStore
 from service.config import Settings
+from service.errands import Errands
 from service.queue import DEFAULT_QUEUE, GPU_QUEUE
 from service.store.deliveries import DeliveryStore
-from service.store.errors import DatabaseUnavailable
 from service.store.idempotency import IdempotencyStore
 from service.store.jobs import JobStore
 from service.store.session import Database, now
@@ -45,33 +44,24 @@ class Sweep:
         self._blobs = blobs
         self._nudge = nudge
         self._settings = settings
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="sweep", daemon=True)
+        self._errands = Errands("sweep", self._sweep, pause_s=settings.sweep_s)
         self._housekeeping_due = time.monotonic() + _HOUSEKEEPING_S
 
     def start(self) -> None:
         """Begin, with a first look at once."""
-        self._thread.start()
+        self._errands.start()
 
     def close(self) -> None:
         """Stop after the step under way."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=5)
+        self._errands.close()
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self.rescue()
-                self.remind()
-                if time.monotonic() >= self._housekeeping_due:
-                    self._housekeeping_due = time.monotonic() + _HOUSEKEEPING_S
-                    self.tidy()
-            except DatabaseUnavailable as error:
-                log.warning("sweep: the database does not answer (%s)", error)
-            except Exception:  # a thread that dies would leave lost jobs lost
-                log.exception("sweep failed")
-            self._stopping.wait(self._settings.sweep_s)
+    def _sweep(self) -> bool:
+        self.rescue()
+        self.remind()
+        if time.monotonic() >= self._housekeeping_due:
+            self._housekeeping_due = time.monotonic() + _HOUSEKEEPING_S
+            self.tidy()
+        return False
 
     def rescue(self) -> int:
         """Take jobs whose lease lapsed from their workers. Returns how many."""

@@ -72,7 +72,7 @@ class Exporter:
         self._server = server
         self._experiment = experiment
         self._expected_at = -_EXPECT_EVERY_S
-        self._errands = Errands("mlflow", self.export_one, _THREADS)
+        self._errands = Errands("mlflow", self.export_one, threads=_THREADS)
 
     def start(self) -> None:
         """Begin, with a first look at once."""

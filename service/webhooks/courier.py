@@ -43,7 +43,7 @@ class Courier:
         self._database = database
         self._sender = sender
         self._agent = f"Modelpress/{version}"
-        self._errands = Errands("courier", self.deliver_one, _THREADS)
+        self._errands = Errands("courier", self.deliver_one, threads=_THREADS)
 
     def start(self) -> None:
         """Begin, with a first look at once."""
