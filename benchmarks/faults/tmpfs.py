@@ -1,5 +1,6 @@
 """A file system in memory that is soon full, where we may mount one."""
 
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -27,8 +28,16 @@ def tmpfs(folder: Path, mib: int) -> Iterator[bool]:
 def fill(folder: Path, leave_bytes: int) -> Path:
     """Take all but `leave_bytes` of the space; unlink the file that is returned to give it back."""
     ballast = folder / "ballast"
-    stats = os.statvfs(folder)
-    size = max(0, stats.f_bavail * stats.f_frsize - leave_bytes)
     with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, max(1, size))
-    return ballast
+        while True:
+            stats = os.statvfs(folder)
+            size = stats.f_bavail * stats.f_frsize - leave_bytes
+            if size <= 0:  # others have filled it meanwhile
+                return ballast
+            try:
+                os.posix_fallocate(file.fileno(), 0, size)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                continue  # another wrote between the look and the taking
+            return ballast
