@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from service.app import create_app
 from service.auth import generate_key
@@ -21,6 +21,8 @@ from service.store.session import Database
 from tests.waiting import wait_until
 
 CHROMIUM = os.environ.get("MODELPRESS_TEST_CHROMIUM") or shutil.which("chromium")
+
+expect.set_options(timeout=30_000)
 
 
 @dataclass
@@ -102,7 +104,7 @@ def context(browser: Browser, dashboard: Dashboard) -> Iterator[BrowserContext]:
     opened = browser.new_context(
         base_url=dashboard.url, viewport={"width": 1280, "height": 900}, reduced_motion="reduce"
     )
-    opened.set_default_timeout(10_000)
+    opened.set_default_timeout(30_000)  # on a busy machine; what is there is found at once
     opened.route(
         lambda url: not url.startswith((dashboard.url, "data:", "blob:")),
         lambda route: route.abort(),

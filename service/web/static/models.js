@@ -1,3 +1,4 @@
+import { isPicking, picksToCompare } from "./picking.js";
 import { refresh, renew } from "./refresh.js";
 import { filled, registers } from "./register.js";
 import { toast } from "./toast.js";
@@ -26,14 +27,7 @@ function lists(form) {
   return found;
 }
 
-// Ticked models go to the page that compares them.
-const link = document.querySelector("[data-compare]");
-document.addEventListener("change", (event) => {
-  if (!event.target.matches("[data-pick]")) return;
-  const picked = [...document.querySelectorAll("[data-pick]:checked")].map((box) => box.value);
-  link.href = picked.length ? `/ui/compare?ids=${picked.join(",")}` : "/ui/compare";
-  link.textContent = picked.length ? `Compare ${picked.length}` : "Compare";
-});
+picksToCompare();
 
 const isChecking = () => document.querySelector('[data-live] [data-status="checking"]') !== null;
-refresh(1000, () => isChecking() && !document.querySelector("[data-pick]:checked"));
+refresh(1000, () => isChecking() && !isPicking());

@@ -3,11 +3,12 @@
 
 /**
  * Calls `handlers[type](data)` for each event; `onBack` after a break, since some may have been
- * missed. Returns a function that ends the stream. A hidden page keeps it: events are few.
+ * missed, and with `alsoFirst` when the stream begins: the page is older than it by a moment.
+ * Returns a function that ends the stream. A hidden page keeps it: events are few.
  */
-export function listen(path, handlers, onBack = () => {}) {
+export function listen(path, handlers, onBack = () => {}, { alsoFirst = false } = {}) {
   const source = new EventSource(path);
-  let wasLost = false;
+  let wasLost = alsoFirst;
   for (const [type, handle] of Object.entries(handlers)) {
     source.addEventListener(type, (event) => handle(JSON.parse(event.data)));
   }
