@@ -11,6 +11,7 @@ import httpcore2
 
 from service.addresses import Address, Network
 from service.store.deliveries import Answer
+from service.webhooks.lookups import Lookups
 from service.webhooks.target import (
     NotAllowed,
     NotFound,
@@ -131,7 +132,7 @@ class Sender:
         send_s: float = SEND_S,
     ) -> None:
         self._networks = tuple(networks)
-        self._resolve = resolve
+        self._lookups = Lookups(resolve)
         self._dial = dial
         self._tls = tls or ssl.create_default_context()
         self._send_s = send_s
@@ -142,7 +143,11 @@ class Sender:
         deadline = Deadline(time.monotonic() + self._send_s)
         try:
             target = read_url(url, self._networks)
-            addresses = addresses_of(target, self._networks, self._resolve)
+            addresses = addresses_of(
+                target,
+                self._networks,
+                lambda host, port: self._lookups.ask(host, port, deadline.left()),
+            )
             status = self._post(target, _Pinned(addresses, deadline, self._dial), headers, body)
         except (NotAllowed, NotFound) as error:
             return Answer(None, str(error))

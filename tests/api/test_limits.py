@@ -1,15 +1,10 @@
 """What is refused because there was too much of it: jobs, bytes, requests, parts of requests."""
 
-import asyncio
-import socket
-import threading
-from typing import Any, Final
+from typing import Final
 
 import pytest
-import uvicorn
 from fastapi.testclient import TestClient
 
-from service.api.head import HeadLimited
 from service.api.rates import Policy, Rates, neighbourhood
 from service.auth import generate_key
 from service.config import Settings
@@ -208,46 +203,3 @@ def test_a_request_that_is_too_long_is_a_problem(
     answer = http.get(path, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.headers["content-type"] == "application/problem+json"
-
-
-def test_a_header_and_trailers_that_never_end_are_cut_off() -> None:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        while (await receive()).get("more_body"):
-            pass
-        await send({"type": "http.response.start", "status": 204, "headers": []})
-        await send({"type": "http.response.body", "body": b""})
-
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(app, http=HeadLimited, lifespan="off", log_config=None, loop="asyncio")
-    )
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])))
-    thread.start()
-    try:
-        assert converse(listening, [b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"]).startswith(
-            b"HTTP/1.1 204"
-        )
-        body = b"z" * 200_000
-        whole = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 200000\r\n\r\n" + body
-        for _ in range(5):  # in one piece or in several: that is the system's choice
-            assert converse(listening, [whole]).startswith(b"HTTP/1.1 204")
-        endless = converse(listening, [b"GET / HTTP/1.1\r\nx: ", *[b"y" * 65_536] * 100])
-        assert endless.startswith(b"HTTP/1.1 431")
-        assert b'"code": "headers_too_large"' in endless
-        begun = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\nz\r\n0\r\n"
-        trailers = converse(listening, [begun, *[b"x: " + b"y" * 65_000 + b"\r\n"] * 100])
-        assert trailers.startswith(b"HTTP/1.1 431")
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
-def converse(listening: socket.socket, parts: list[bytes]) -> bytes:
-    """Send the parts until the other side has had enough; what it answered."""
-    with socket.create_connection(listening.getsockname(), timeout=10) as connection:
-        try:
-            for part in parts:
-                connection.sendall(part)
-            return connection.recv(4096)
-        except OSError:
-            return connection.recv(4096)

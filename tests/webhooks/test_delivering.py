@@ -4,7 +4,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,8 +23,10 @@ from service.store.session import Database
 from service.store.tables import DeliveryRow
 from service.store.webhooks import WebhookStore
 from service.webhooks.courier import Courier
+from service.webhooks.lookups import Lookups
 from service.webhooks.sending import Sender
 from service.webhooks.signing import new_secret, signed_headers
+from service.webhooks.target import NotFound
 from tests.waiting import wait_until
 from tests.webhooks.receiver import Receiver, receiving
 
@@ -217,6 +219,45 @@ def test_nobody_there_is_an_answer_too() -> None:
     assert answer.error == "no connection: Connection refused"
     nowhere = Sender(resolve=lambda host, port: [])
     assert nowhere.send("https://gone.test/", {}, b"{}").error == "gone.test has no address"
+
+
+def test_a_name_server_that_hangs_ends_the_try_in_time() -> None:
+    answers = threading.Event()
+
+    def hang(host: str, port: int) -> list[str]:
+        answers.wait(10)
+        return ["127.0.0.1"]
+
+    sender = Sender(LOOPBACK, resolve=hang, send_s=0.1)
+    began = time.monotonic()
+    error = sender.send("http://slow.test/", {}, b"{}").error
+    assert time.monotonic() - began < 5.0
+    answers.set()
+    assert error == "slow.test was not looked up in time"
+
+
+def test_lookups_that_were_left_behind_are_bounded() -> None:
+    answers = threading.Event()
+
+    def resolve(host: str, port: int) -> list[str]:
+        if host == "slow.test":
+            answers.wait(10)
+        return ["192.0.2.1"]
+
+    lookups = Lookups(resolve, most=1)
+    with pytest.raises(NotFound, match="in time"):
+        lookups.ask("slow.test", 443, 0.01)
+    with pytest.raises(NotFound, match="name servers are slow"):
+        lookups.ask("quick.test", 443, 5.0)
+    answers.set()
+    wait_until(lambda: _found(lookups) == ["192.0.2.1"], 5, "a free place")
+
+
+def _found(lookups: Lookups) -> Sequence[str]:
+    try:
+        return lookups.ask("quick.test", 443, 5.0)
+    except NotFound:
+        return []
 
 
 def test_the_next_of_several_checked_addresses_is_tried(receiver: Receiver) -> None:
