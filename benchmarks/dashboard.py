@@ -117,7 +117,7 @@ def _list(report: Report, page: Page, loads: int) -> None:
 
 
 def _lag(report: Report, page: Page, dashboard: Dashboard, records: int, number: int) -> str:
-    """From the commit of a point to its being drawn, while a played worker writes. Gives the job."""
+    """From a point's commit to its being drawn, while a played worker writes. Returns the job."""
     job, chance = start(dashboard, name="watched"), random.Random(number)
     job.record([Point("loss", 1, 1.0)], step=1, total=10_000)
     page.goto(f"/ui/jobs/{job.id}")
