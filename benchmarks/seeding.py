@@ -19,6 +19,7 @@ from service.contract.job_errors import JobError
 from service.contract.lifecycle import LEASED, STATUSES, TERMINAL, JobStatus
 from service.contract.specs import SPECS, JobKind
 from service.jobs import references_of, requirements_of
+from service.store import stretches
 from service.store.migrate import upgrade
 from service.store.session import Database
 from service.store.tables import EventRow, JobLabelRow, JobRow, MetricPointRow, ReferenceRow
@@ -82,6 +83,7 @@ def add_series(session: Session, job_id: str, points: int, at: datetime) -> None
         last = min(first + _STRETCH - 1, points)
         some = made.bindparams(job=job_id, name=SERIES, first=first, last=last, at=at)
         session.execute(insert(MetricPointRow).from_select(names, some))
+        stretches.renew(session, job_id, [(SERIES, first), (SERIES, last)])
 
 
 Made = tuple[dict[str, Any], list[dict[str, Any]]]

@@ -14,7 +14,14 @@ from service.contract.ids import new_id
 from service.contract.job_errors import JobError
 from service.store.jobs import JobStore
 from service.store.session import Database
-from service.store.tables import ArtifactRow, AttemptRow, EventRow, JobRow, MetricPointRow
+from service.store.tables import (
+    ArtifactRow,
+    AttemptRow,
+    EventRow,
+    JobRow,
+    MetricPointRow,
+    MetricStretchRow,
+)
 from service.store.values import (
     Cancelled,
     ClaimedJob,
@@ -151,7 +158,7 @@ def _changes(database: Database, write: Write, job: ClaimedJob) -> bool:
 def _rows(database: Database, job_id: str) -> list[object]:
     def found() -> Iterator[object]:
         yield session.execute(select(JobRow.__table__).where(JobRow.id == job_id)).all()
-        for table in (EventRow, ArtifactRow, AttemptRow, MetricPointRow):
+        for table in (EventRow, ArtifactRow, AttemptRow, MetricPointRow, MetricStretchRow):
             columns = table.__table__
             yield session.execute(select(columns).where(columns.c.job_id == job_id)).all()
 

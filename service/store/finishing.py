@@ -8,6 +8,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from service.contract.lifecycle import LEASED, JobStatus
+from service.store import stretches
 from service.store.artifacts import ArtifactStore
 from service.store.dependencies import break_, resolve
 from service.store.model_rows import insert_model
@@ -86,6 +87,7 @@ def record(
             for p in latest.values()
         ],
     )
+    stretches.renew(session, job_id, latest)
     tell(session, job_id, events)
     return True
 

@@ -1,13 +1,15 @@
 """Series of numbers, thinned out where they are kept: of a million, a few hundred are read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import BigInteger, ColumnElement, cast, func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from service.store import stretches
+from service.store.stretches import Extremes
 from service.store.tables import MetricPointRow
 
 DEFAULT_POINTS: Final = 1000
@@ -54,23 +56,22 @@ class MetricStore:
     ) -> Series:
         """At most `max_points` (2 at least) of those whose step is above `after`: the first, the
         last, and of each stretch of steps between them the lowest and the highest, so that no
-        best value is lost."""
+        best value is lost. Of a long series stretches are only nearly of one length."""
         if max_points < 2:
             raise ValueError(f"max_points must be at least 2, got {max_points}")
-        wanted = [MetricPointRow.job_id == job_id, MetricPointRow.name == name]
-        if after is not None:
-            wanted.append(MetricPointRow.step > after)
+        ends = self._ends(job_id, name, after)
+        if ends is None:
+            return Series(0, [])
+        count = stretches.count_from(self._session, job_id, name, ends[0])
         step = MetricPointRow.step
-        count, first, last = self._session.execute(
-            select(func.count(), func.min(step), func.max(step)).where(*wanted)
-        ).one()
+        # one or the other: given both, SQLite reads the whole range
+        chosen = step >= ends[0]
         if count > max_points:
-            stretches = (max_points - 2) // 2
-            kept = self._extremes(wanted, first, last, stretches) if stretches else []
-            wanted.append(step.in_([first, *kept, last]))
-        rows = self._session.execute(
-            select(step, MetricPointRow.value, MetricPointRow.at).where(*wanted).order_by(step)
+            chosen = step.in_({*ends, *self._extremes(job_id, name, *ends, max_points)})
+        query = select(step, MetricPointRow.value, MetricPointRow.at).where(
+            MetricPointRow.job_id == job_id, MetricPointRow.name == name, chosen
         )
+        rows = self._session.execute(query.order_by(step))
         return Series(count, [KeptPoint(*row) for row in rows])
 
     def points(
@@ -79,31 +80,44 @@ class MetricStore:
         """Those of `series`."""
         return self.series(job_id, name, max_points).points
 
+    def _ends(self, job_id: str, name: str, after: int | None) -> tuple[int, int] | None:
+        """The first and the last step, found without a look at those between them."""
+        step = MetricPointRow.step
+        wanted = [MetricPointRow.job_id == job_id, MetricPointRow.name == name]
+        if after is not None:
+            wanted.append(step > after)
+        low, high = (select(f(step)).where(*wanted).scalar_subquery() for f in (func.min, func.max))
+        first, last = self._session.execute(select(low, high)).one()
+        return None if first is None else (first, last)
+
     def _extremes(
-        self, wanted: Sequence[ColumnElement[bool]], first: int, last: int, stretches: int
-    ) -> Sequence[int]:
-        """The steps between `first` and `last` with the lowest and highest value of a stretch."""
-        step: Any = cast(MetricPointRow.step, BigInteger)  # the product outgrows 32 bits
-        inner = select(
-            MetricPointRow.step,
-            MetricPointRow.value,
-            ((step - first - 1) * stretches // (last - first - 1)).label("stretch"),
-        ).where(*wanted, MetricPointRow.step > first, MetricPointRow.step < last)
-        points, again = inner.subquery("points"), inner.subquery("again")
-        ends = (
-            select(
-                again.c.stretch,
-                func.min(again.c.value).label("lowest"),
-                func.max(again.c.value).label("highest"),
-            )
-            .group_by(again.c.stretch)
-            .cte("ends")
-            .prefix_with("MATERIALIZED")
-        )
-        query = (
-            select(func.min(points.c.step))
-            .join(ends, points.c.stretch == ends.c.stretch)
-            .where(or_(points.c.value == ends.c.lowest, points.c.value == ends.c.highest))
-            .group_by(points.c.stretch, points.c.value)
-        )
-        return list(self._session.execute(query).scalars())
+        self, job_id: str, name: str, first: int, last: int, max_points: int
+    ) -> Iterator[int]:
+        """The steps between `first` and `last` with the lowest and highest value of each of as
+        many stretches as there is room for."""
+        between, room = last - first - 1, (max_points - 2) // 2
+        if not room:
+            return
+        lowest: dict[int, Extremes] = {}
+        highest: dict[int, Extremes] = {}
+        for each in self._summaries(job_id, name, first + 1, last, between // room):
+            stretch = (each.start - first - 1) * room // between
+            if stretch not in lowest or each.lowest < lowest[stretch].lowest:
+                lowest[stretch] = each
+            if stretch not in highest or each.highest > highest[stretch].highest:
+                highest[stretch] = each
+        yield from (each.lowest_step for each in lowest.values())
+        yield from (each.highest_step for each in highest.values())
+
+    def _summaries(
+        self, job_id: str, name: str, start: int, end: int, length: int
+    ) -> Iterator[Extremes]:
+        """Of all points from step `start` to before `end`, in order: summed up as widely as a
+        stretch of `length` steps allows, and at both ends point by point."""
+        width = max((width for width in stretches.WIDTHS if width <= length), default=1)
+        whole, rest = -(-start // width) * width, end // width * width
+        if whole > rest:
+            width, whole, rest = 1, start, end
+        for each, low, high in ((1, start, whole), (width, whole, rest), (1, rest, end)):
+            if low < high:
+                yield from stretches.extremes(self._session, job_id, name, each, low, high)

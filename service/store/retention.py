@@ -1,5 +1,6 @@
 """What has been kept long enough. Each call does a batch, within one transaction."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from service.store.tables import (
     JobRow,
     LogChunkRow,
     MetricPointRow,
+    MetricStretchRow,
     ReferenceRow,
 )
 
@@ -44,20 +46,21 @@ def forget_checkpoints(session: Session, before: datetime, limit: int) -> int:
     old = _of_ended(select(ArtifactRow.id), ArtifactRow.job_id, before).where(
         ArtifactRow.kind == "checkpoint"
     )
-    return _delete(session, ArtifactRow, ArtifactRow.id, old.limit(limit))
+    return _delete(session, ArtifactRow, ArtifactRow.id, session.scalars(old.limit(limit)).all())
 
 
 def forget_events(session: Session, before: datetime, limit: int) -> int:
     """Of jobs that ended before; changes of state are kept, which tell what became of a job."""
     old = _of_ended(select(EventRow.id), EventRow.job_id, before).where(EventRow.type != "state")
-    return _delete(session, EventRow, EventRow.id, old.limit(limit))
+    return _delete(session, EventRow, EventRow.id, session.scalars(old.limit(limit)).all())
 
 
 def forget_metrics(session: Session, before: datetime, limit: int) -> int:
     """The series of at most `limit` jobs that ended before; `JobRow.metrics` is kept."""
     has = select(MetricPointRow.job_id).where(MetricPointRow.job_id == JobRow.id).exists()
-    old = select(JobRow.id).where(_ended(before), has)
-    return _delete(session, MetricPointRow, MetricPointRow.job_id, old.limit(limit))
+    old = session.scalars(select(JobRow.id).where(_ended(before), has).limit(limit)).all()
+    _delete(session, MetricStretchRow, MetricStretchRow.job_id, old)
+    return _delete(session, MetricPointRow, MetricPointRow.job_id, old)
 
 
 def forget_logs(session: Session, before: datetime, limit: int) -> int:
@@ -87,9 +90,8 @@ def _of_ended(query: Select[Any], job_id: Any, before: datetime) -> Select[Any]:
     return query.join(JobRow, JobRow.id == job_id).where(_ended(before))
 
 
-def _delete(session: Session, table: Any, column: Any, chosen: Select[Any]) -> int:
-    # the ids first: a DELETE over a limited subquery on its own table is not the same everywhere
-    ids = session.scalars(chosen).all()
+def _delete(session: Session, table: Any, column: Any, ids: Sequence[Any]) -> int:
+    # given ids: a DELETE over a limited subquery on its own table is not the same everywhere
     gone = session.execute(
         delete(table)
         .where(column.in_(ids))

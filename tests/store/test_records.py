@@ -84,6 +84,33 @@ def test_a_series_that_stands_still_is_thinned_to_a_point_a_stretch(jobs: Jobs) 
     assert [point.step - 1_500_000_000 for point in kept] == [0, 1, 26, 50, 75, 99]
 
 
+def test_a_long_series_is_thinned_from_stretches_that_follow_every_rewrite(jobs: Jobs) -> None:
+    job = jobs.in_state("running")
+    values = {step: math.sin(step) for step in range(100, 20_100, 5)}
+    values |= {4500: -9.0, 15_000: 9.0}
+    first = [Point("loss", step, value) for step, value in values.items()]
+    values |= {4500: 0.0, 9005: -7.0, 19_990: 8.0, 15_000: 7.0}  # a later run passes them again
+    again = [Point("loss", step, values[step]) for step in (4500, 9005, 15_000, 19_990)]
+    for points in (first, again):
+        jobs.do(lambda s, points=points: s.record(job.id, job.run, points=points))  # type: ignore[misc]
+    ends = {(100, values[100]), (20_095, values[20_095])}
+    lowest_later = min(value for step, value in values.items() if step > 9100)
+    for most in (4, 7, 40, 300):
+        with jobs.database.read() as session:
+            metrics = MetricStore(session)
+            found = metrics.series(job.id, "loss", most)
+            later = metrics.series(job.id, "loss", most, after=9100)
+            assert metrics.series(job.id, "loss", most, after=1995).count == 3620
+        kept = [(point.step, point.value) for point in found.points]
+        assert (found.count, later.count) == (4000, 2199)
+        assert most // 2 <= len(kept) <= most
+        assert kept == sorted(kept)
+        assert all(values[step] == value for step, value in kept)
+        assert ends | {(9005, -7.0), (19_990, 8.0)} <= set(kept)
+        assert {9105, 19_990, 20_095} <= {point.step for point in later.points}
+        assert min(point.value for point in later.points) == lowest_later
+
+
 def test_what_is_new_of_a_series_is_read_by_its_step(jobs: Jobs) -> None:
     job = jobs.in_state("running")
     points = [Point(name, step, float(step)) for name in ("loss", "a") for step in range(100)]

@@ -1,5 +1,7 @@
 """What was kept long enough goes, and nothing else."""
 
+from sqlalchemy import select
+
 from service.auth import generate_key, new_key
 from service.config import Settings
 from service.keeping import forget
@@ -11,6 +13,7 @@ from service.store.jobs import JobStore
 from service.store.keys import KeyStore
 from service.store.logs import LogStore
 from service.store.metrics import MetricStore
+from service.store.tables import MetricStretchRow
 from service.store.values import JobFilter, NewEvent, Point, Succeeded
 from tests.store.conftest import Jobs
 from tests.store.samples import checkpoint
@@ -77,6 +80,8 @@ def test_of_a_job_that_ended_long_ago_states_and_figures_are_left(jobs: Jobs) ->
     }
     assert left(jobs, old) == (0, 3, 0, 0)
     assert left(jobs, young) == (1, 5, 2, 6)
+    with jobs.database.read() as session:
+        assert session.scalars(select(MetricStretchRow.job_id).distinct()).all() == [young]
     assert jobs.row(old).result == {"a": 1}
     assert jobs.do(lambda s: s.terminal_event_seq(old)) == 5
 

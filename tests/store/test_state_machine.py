@@ -39,6 +39,7 @@ from service.store.tables import (
     JobRow,
     LogChunkRow,
     MetricPointRow,
+    MetricStretchRow,
 )
 from service.store.values import (
     Cancelled,
@@ -309,7 +310,8 @@ class Life(RuleBasedStateMachine):
             assert sum(status in TERMINAL for status in told) == model.endings <= 1
 
     def _everything(self) -> list[object]:
-        tables = (JobRow, EventRow, AttemptRow, ArtifactRow, MetricPointRow, LogChunkRow)
+        points = (MetricPointRow, MetricStretchRow)
+        tables = (JobRow, EventRow, AttemptRow, ArtifactRow, *points, LogChunkRow)
         with self.database.read() as session:
             return [session.execute(select(table.__table__)).all() for table in tables]
 

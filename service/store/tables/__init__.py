@@ -20,6 +20,7 @@ from service.store.tables.jobs import (
     JobRow,
     LogChunkRow,
     MetricPointRow,
+    MetricStretchRow,
     ReferenceRow,
 )
 from service.store.tables.mlflow import ExportRow
@@ -54,6 +55,7 @@ __all__ = [
     "KeyRow",
     "LogChunkRow",
     "MetricPointRow",
+    "MetricStretchRow",
     "ModelFileRow",
     "ModelRow",
     "ProjectLimitsRow",

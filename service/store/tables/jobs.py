@@ -197,6 +197,22 @@ class MetricPointRow(Base):
     at: Mapped[datetime]
 
 
+class MetricStretchRow(Base):
+    """The extremes of a series within `width` steps from `start` on; see `stretches`."""
+
+    __tablename__ = "metric_stretches"
+
+    job_id: Mapped[str] = _of_job()
+    name: Mapped[str] = mapped_column(String(128), primary_key=True)
+    width: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    start: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    count: Mapped[int] = mapped_column(Integer)
+    lowest: Mapped[float]
+    lowest_step: Mapped[int]
+    highest: Mapped[float]
+    highest_step: Mapped[int]
+
+
 class LogChunkRow(Base):
     """A piece of a job's log, from byte `start` on."""
 
