@@ -66,7 +66,13 @@ format: $(VENV)/.installed-dev  ## Format in place
 bench: $(VENV)/.installed-dev  ## List the benchmarks, or run one: make bench BENCH=job_overhead
 	@$(BIN)/python -m benchmarks $(if $(BENCH),$(BENCH) --seed $(SEED) --minutes $(MINUTES) --budget $(BUDGET))
 
-docs: $(VENV)/.installed-dev  ## Build the documentation into site/
+# Taken again when the pages have changed: jobs are run for them, which takes a minute or two.
+# Without Chromium it says so, writes nothing, and the site has words in their place.
+PAGES := $(wildcard service/web/*.py service/web/static/* service/web/templates/*)
+docs/screenshots/.taken: tools/screenshots.py $(PAGES) | $(VENV)/.installed-dev
+	@$(BIN)/python -m tools.screenshots
+
+docs: $(VENV)/.installed-dev docs/screenshots/.taken  ## Build the documentation into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 	@echo "Read it: $(BIN)/python -m http.server --bind 127.0.0.1 --directory site 8080"
 

@@ -15,7 +15,7 @@ from service.contract.job_errors import HINTS
 from service.contract.specs import SPECS
 from tests.documents.blocks import ROOT
 from tools.reference import sdk
-from tools.reference.hook import moves
+from tools.reference.hook import moves, with_pictures
 from tools.reference.http import document
 from tools.reference.schema import limits_of, referred, section, type_of
 
@@ -119,3 +119,11 @@ def test_objects_are_found_once_also_where_they_refer_to_themselves() -> None:
 def test_a_diagram_of_states_becomes_a_table() -> None:
     table = moves("stateDiagram-v2\n    [*] --> a: begins\n    a --> b: it moves\n    b --> [*]\n")
     assert table.splitlines()[2:] == ["| `a` | `b` | it moves |"]
+
+
+def test_a_picture_that_was_not_taken_becomes_words(tmp_path: Path) -> None:
+    (tmp_path / "jobs.png").touch()
+    text = "![The list](../screenshots/jobs.png) ![A job, dark](../screenshots/job-dark.png)"
+    assert with_pictures(text, tmp_path) == (
+        "![The list](../screenshots/jobs.png) *(Picture: A job, dark)*"
+    )

@@ -12,6 +12,7 @@ from mkdocs.structure.pages import Page
 from tools.reference import cli, http, jobs, sdk, settings
 
 _MOVE: Final = re.compile(r"^ +(\w+|\[\*\]) --> (\w+|\[\*\])(?:: (.+))?$", re.MULTILINE)
+_PICTURE: Final = re.compile(r"!\[([^\]]*)\]\((?:\.\./)*screenshots/([\w-]+\.png)\)")
 _DIAGRAM: Final = re.compile(r"^```mermaid\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -41,9 +42,21 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Turn the diagram of states, which browsers draw by a script from elsewhere, into a table."""
-    return _DIAGRAM.sub(lambda found: moves(found[1]), markdown)
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_: Any) -> str:
+    """Turn the diagram of states, which browsers draw by a script from elsewhere, into a table,
+    and pictures that were not taken into words."""
+    drawn = _DIAGRAM.sub(lambda found: moves(found[1]), markdown)
+    return with_pictures(drawn, Path(config.docs_dir, "screenshots"))
+
+
+def with_pictures(markdown: str, folder: Path) -> str:
+    """The text, with what a picture would show in the place of each that is not there: taking
+    them needs a browser."""
+
+    def picture_or_words(found: re.Match[str]) -> str:
+        return found[0] if (folder / found[2]).exists() else f"*(Picture: {found[1]})*"
+
+    return _PICTURE.sub(picture_or_words, markdown)
 
 
 def moves(diagram: str) -> str:
