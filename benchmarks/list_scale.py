@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from benchmarks.figures import Options, Report
-from benchmarks.stack import AppOnSqlite, application
+from benchmarks.stack import App, application
 from service.store.session import Database
 
 _SMALL, _LARGE = 1_000, 1_000_000
@@ -38,9 +38,9 @@ def run(options: Options) -> Report:
     return report
 
 
-def _compare(few: AppOnSqlite, many: AppOnSqlite, page: int, rounds: int) -> tuple[float, ...]:
+def _compare(few: App, many: App, page: int, rounds: int) -> tuple[float, ...]:
     cursors = {app: _cursor(app, page) for app in (few, many)}
-    times: dict[AppOnSqlite, list[float]] = {few: [], many: []}
+    times: dict[App, list[float]] = {few: [], many: []}
     for turn in range(rounds + 5):
         for app in (few, many):
             start = time.perf_counter()
@@ -57,7 +57,7 @@ def _compare(few: AppOnSqlite, many: AppOnSqlite, page: int, rounds: int) -> tup
     )
 
 
-def _cursor(app: AppOnSqlite, page: int) -> dict[str, str]:
+def _cursor(app: App, page: int) -> dict[str, str]:
     """Where `page` begins, found as a client would: by walking."""
     cursor: dict[str, str] = {}
     for _ in range(page - 1):
@@ -66,7 +66,7 @@ def _cursor(app: AppOnSqlite, page: int) -> dict[str, str]:
     return cursor
 
 
-def _fill(app: AppOnSqlite, count: int) -> None:
+def _fill(app: App, count: int) -> None:
     """One job through the service, copied inside the database."""
     spec = {"kind": "train", "model": {"architecture": "cnn_simple"}, "dataset": "digits"}
     job_id = app.client.post("/v1/jobs", json=spec).json()["id"]

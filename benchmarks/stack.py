@@ -30,7 +30,7 @@ class _Silent:
 
 
 @dataclass(frozen=True, eq=False)
-class AppOnSqlite:
+class App:
     """The application on a database of its own, without a network between."""
 
     client: TestClient
@@ -46,15 +46,15 @@ class ApiProcess:
 
 
 @contextmanager
-def application(folder: Path) -> Iterator[AppOnSqlite]:
-    """The application on SQLite in `folder`."""
-    settings = Settings(data_dir=folder)
+def application(folder: Path, database_url: str | None = None) -> Iterator[App]:
+    """The application on SQLite in `folder`, or on the database of that URL."""
+    settings = Settings(data_dir=folder, database_url=database_url)
     upgrade(settings.database)
     key = generate_key()
     ensure_key(Database(settings.database), key, "benchmark")
     app = create_app(settings, relay=_Silent())
     with TestClient(app, headers={"Authorization": f"Bearer {key}"}) as client:
-        yield AppOnSqlite(client, settings.database)
+        yield App(client, settings.database)
 
 
 @contextmanager
