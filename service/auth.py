@@ -102,6 +102,12 @@ class Keyring:
         self._touch(found.id)
         return Caller(found.id, found.project, found.scopes)
 
+    def check(self, caller: Caller) -> None:
+        """Raises Unauthorized if the key was revoked, or has expired, since it was looked up."""
+        with self._database.read() as session:
+            if not KeyStore(session).good({caller.key_id}):
+                raise OpensNothing(None)
+
     def caller_by_session(self, secret: str) -> Caller:
         """Who signed in with a browser that shows this cookie.
 

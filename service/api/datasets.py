@@ -51,6 +51,7 @@ async def register_dataset(
             lambda: _read_again(services, read.id),
             lambda dataset: dataset.status != "checking",
             wait_s,
+            lambda: services.keyring.check(caller),
         )
     response.headers["Location"] = f"/v1/datasets/{read.id}"
     response.status_code = 201 if read.status == "ready" else 202

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -80,6 +81,7 @@ async def submit_job(
             lambda: _read_again(services, read.id),
             lambda job: job.status in TERMINAL,
             wait_s,
+            lambda: services.keyring.check(caller),
         )
         response.headers["Preference-Applied"] = f"wait={wait_s:g}"
     response.headers["Location"] = f"/v1/jobs/{read.id}"
@@ -132,7 +134,15 @@ def _read_again(services: Services, job_id: str) -> JobRead:
 
 
 def _read(services: Services, session: Session, row: JobRow) -> JobRead:
-    return job_read(session, row, now(session), services.settings.lease_s)
+    waits = _waits(services, session, [row])
+    return job_read(row, now(session), waits.get(row.id, ()))
+
+
+def _waits(
+    services: Services, session: Session, rows: Iterable[JobRow]
+) -> Mapping[str, Sequence[str]]:
+    settings = services.settings
+    return JobStore(session).waiting_for(rows, settings.lease_s, settings.max_running_jobs)
 
 
 @router.get("", name="list_jobs", summary="List jobs", responses=problems())
@@ -165,8 +175,8 @@ def list_jobs(
     )
     with services.database.read() as session:
         rows = JobStore(session).list(chosen, limit + 1, after)
-        moment, alive_s = now(session), services.settings.lease_s
-        items = [job_read(session, row, moment, alive_s, with_result=False) for row in rows]
+        moment, waits = now(session), _waits(services, session, rows)
+        items = [job_read(row, moment, waits.get(row.id, ()), with_result=False) for row in rows]
     return page(items, limit, [row.id for row in rows])
 
 

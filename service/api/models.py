@@ -65,6 +65,7 @@ async def register_model(
             lambda: _read_again(services, read.id),
             lambda model: model.status != "checking",
             wait_s,
+            lambda: services.keyring.check(caller),
         )
     response.headers["Location"] = f"/v1/models/{read.id}"
     response.status_code = 201 if read.status == "ready" else 202

@@ -20,14 +20,24 @@ def wait_seconds(prefer: str | None) -> float:
 
 
 async def settled(
-    first: T, read: Callable[[], T], is_settled: Callable[[T], bool], wait_s: float
+    first: T,
+    read: Callable[[], T],
+    is_settled: Callable[[T], bool],
+    wait_s: float,
+    check: Callable[[], None],
 ) -> T:
     """`first`, or what `read` gives once it is settled or the time is up.
 
-    Waits on the event loop, so that sixty who wait take no thread from anybody else.
+    Waits on the event loop, so that sixty who wait take no thread from anybody else. `check` raises
+    where the caller may hear nothing more.
     """
+
+    def look() -> T:
+        check()
+        return read()
+
     seen, deadline = first, time.monotonic() + wait_s
     while not is_settled(seen) and time.monotonic() < deadline:
         await asyncio.sleep(_POLL_S)
-        seen = await asyncio.to_thread(read)
+        seen = await asyncio.to_thread(look)
     return seen

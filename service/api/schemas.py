@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy.orm import Session
-
 from service.contract.catalog import family_of
 from service.contract.datasets import DatasetFindings, DatasetRead, SplitSizes
 from service.contract.job_errors import JobError
@@ -26,7 +24,6 @@ from service.contract.wire import (
     Progress,
     UploadRead,
 )
-from service.store.jobs import JobStore
 from service.store.tables import (
     ArtifactRow,
     DatasetRow,
@@ -53,7 +50,7 @@ def page(items: Sequence[T], limit: int, ids: Sequence[str]) -> Page[T]:
 
 
 def job_read(
-    session: Session, row: JobRow, moment: datetime, alive_s: float, *, with_result: bool = True
+    row: JobRow, moment: datetime, waits_for: Sequence[str], *, with_result: bool = True
 ) -> JobRead:
     """A job; its clocks run up to `moment`."""
     return JobRead(
@@ -65,7 +62,7 @@ def job_read(
         project=row.project,
         spec=SPECS.validate_python(row.spec),
         progress=progress_read(row, moment),
-        waiting_for=tuple(JobStore(session).waiting_for(row, alive_s)),
+        waiting_for=tuple(waits_for),
         attempt=row.attempt,
         max_attempts=row.max_attempts,
         error=error_read(row.error),

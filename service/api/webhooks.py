@@ -141,8 +141,13 @@ async def send_test_message(
     """A message of the type `webhook.test`, tried once, also where the webhook is disabled."""
     read = await asyncio.to_thread(_add_test, services, webhook_id, caller.project)
     if wait_s := wait_seconds(prefer):
-        again = _reading(services, read)
-        read = await settled(read, again, lambda one: one.status != "pending", wait_s)
+        read = await settled(
+            read,
+            _reading(services, read),
+            lambda one: one.status != "pending",
+            wait_s,
+            lambda: services.keyring.check(caller),
+        )
         response.headers["Preference-Applied"] = f"wait={wait_s:g}"
     if read.status != "pending":
         response.status_code = 200

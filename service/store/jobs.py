@@ -1,6 +1,6 @@
 """Jobs: the store that everybody uses. It never commits; claims and finishes have own files."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -235,9 +235,11 @@ class JobStore:
         ).where(JobRow.id.in_(job_ids))
         return [Clocks(*row) for row in self._session.execute(query)]
 
-    def waiting_for(self, row: JobRow, alive_within_s: float) -> Sequence[str]:
+    def waiting_for(
+        self, rows: Iterable[JobRow], alive_within_s: float, most_running: int | None = None
+    ) -> Mapping[str, Sequence[str]]:
         """See `waiting.waiting_for`."""
-        return waiting.waiting_for(self._session, row, alive_within_s)
+        return waiting.waiting_for(self._session, rows, alive_within_s, most_running)
 
     def terminal_event_seq(self, job_id: str) -> int | None:
         """See `claims.terminal_event_seq`."""

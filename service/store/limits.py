@@ -45,10 +45,10 @@ class LimitStore:
 
     def own(self, project: str) -> Limits:
         """Nothing but None for a project that has none."""
-        row = self._session.get(ProjectLimitsRow, project, populate_existing=True)
-        if row is None:
-            return Limits()
-        return Limits(row.queued_jobs, row.running_jobs, row.stored_bytes)
+        own = ProjectLimitsRow
+        query = select(own.queued_jobs, own.running_jobs, own.stored_bytes)
+        row = self._session.execute(query.where(own.project == project)).one_or_none()
+        return Limits() if row is None else Limits(*row)
 
     def set(self, project: str, limits: Limits) -> None:
         """In the place of those it had."""

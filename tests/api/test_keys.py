@@ -1,6 +1,8 @@
 """Keys that end while they are in use, and keys where they have no place."""
 
 import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime, timedelta
 
@@ -15,6 +17,7 @@ from service.store.keys import KeyStore
 from service.store.session import Database
 from service.store.tables import Base
 from tests.api.conftest import Service
+from tests.waiting import wait_until
 
 SPEC = {"kind": "train", "model": {"architecture": "cnn_student"}, "dataset": "digits"}
 
@@ -54,6 +57,19 @@ def test_a_stream_ends_when_its_key_is_revoked(service: Service) -> None:
         assert next(lines) == ": still here"
         revoke_elsewhere(service, made["id"])
         assert list(lines) == [""]
+
+
+def test_a_wait_ends_when_its_key_is_revoked(service: Service) -> None:
+    made = service.http.post("/v1/keys", json={}).json()
+    headers = {"authorization": f"Bearer {made['key']}", "prefer": "wait=50"}
+    began = time.monotonic()
+    with ThreadPoolExecutor(1) as pool:
+        waits = pool.submit(service.http.post, "/v1/jobs", json=SPEC, headers=headers)
+        wait_until(lambda: bool(service.http.get("/v1/jobs").json()["data"]), 20, "the job")
+        revoke_elsewhere(service, made["id"])
+        answer = waits.result()
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+    assert time.monotonic() - began < 40
 
 
 @pytest.mark.parametrize("place", ["path", "query", "header", "body"])

@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from sqlalchemy import event, select
 
 from service.store.events import EventStore
 from service.store.jobs import JobStore
+from service.store.limits import Limits, LimitStore
 from service.store.migrate import upgrade
 from service.store.session import Database
 from service.store.tables import JobRow
@@ -163,7 +165,7 @@ def test_a_queued_job_says_what_it_waits_for(jobs: Jobs) -> None:
 
     def reasons() -> list[str]:
         row = jobs.row(job_id)
-        return list(jobs.do(lambda s: s.waiting_for(row, LEASE_S)))
+        return list(jobs.do(lambda s: s.waiting_for([row], LEASE_S)[job_id]))
 
     assert reasons() == ["a worker"]
     with jobs.database.transaction() as session:
@@ -173,6 +175,24 @@ def test_a_queued_job_says_what_it_waits_for(jobs: Jobs) -> None:
         tokens = frozenset({"kind:train", "runtime:tensorrt"})
         WorkerStore(session).register(worker_row(ClaimingWorker(OTHER.id, "cpu", tokens)))
     assert reasons() == []
+
+
+def test_jobs_say_that_their_project_runs_as_many_as_it_may(jobs: Jobs) -> None:
+    with jobs.database.transaction() as session:
+        WorkerStore(session).register(worker_row(WORKER))
+        LimitStore(session).set("own", Limits(running_jobs=0))
+    running, first, second = (jobs.add() for _ in range(3))
+    own, other = jobs.add(project="own"), jobs.add(project="other")
+    assert jobs.claimed().id == running
+
+    def waits(most: int | None) -> Mapping[str, Sequence[str]]:
+        rows = [jobs.row(one) for one in (running, first, second, own, other)]
+        return jobs.do(lambda s: s.waiting_for(rows, LEASE_S, most))
+
+    none = ["a place among the project's running jobs: 0 used, 0 allowed"]
+    full = ["a place among the project's running jobs: 1 used, 1 allowed"]
+    assert waits(1) == {first: full, second: full, own: none, other: []}
+    assert waits(2) == {first: [], second: [], own: none, other: []} == waits(None)
 
 
 def test_only_eligible_jobs_that_wait_longer_are_nudged(jobs: Jobs) -> None:

@@ -15,7 +15,7 @@ def test_a_job_waits_until_all_it_needs_has_succeeded(jobs: Jobs) -> None:
     first, second = jobs.add(), jobs.add()
     waits = jobs.add(references=(first, second))
     row = jobs.row(waits)
-    reasons = jobs.do(lambda s: s.waiting_for(row, LEASE_S))
+    reasons = jobs.do(lambda s: s.waiting_for([row], LEASE_S)[row.id])
     assert list(reasons) == [*sorted((first, second)), "a worker"]
     runs = {job.id: job for job in (jobs.claimed(), jobs.claimed())}
     assert set(runs) == {first, second}
