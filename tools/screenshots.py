@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, FloatRect, Page, sync_playwright
 from sklearn.datasets import load_digits
 
 from service.client import Client, Dataset, Job
@@ -103,6 +103,8 @@ def submit(client: Client, folder: Path) -> Chain:
         name="all four",
         batch_sizes=[1, 32],
         runtimes=["onnxruntime"],
+        blocks=6,
+        block_s=0.15,
         executions=1,
     )
     return Chain(dataset, teacher, student, pruned, small, benchmark)
@@ -137,7 +139,7 @@ def take(browser: Browser, stack: Stack, shot: Shot) -> None:
         if shot.inside is not None:
             page.frame_locator(shot.awaited).locator(shot.inside).first.wait_for()
         _until_still(page)
-        page.screenshot(path=FOLDER / f"{shot.name}.png")
+        _keep(page, shot)
     sys.stdout.write(f"docs/screenshots/{shot.name}.png\n")
 
 
@@ -157,6 +159,13 @@ def _signed_in(browser: Browser, stack: Stack, shot: Shot) -> Iterator[Page]:
         yield page
     finally:
         context.close()
+
+
+def _keep(page: Page, shot: Shot) -> None:
+    """Without the strip at the right that is kept free for a scroll bar."""
+    width = page.evaluate("document.documentElement.clientWidth")
+    clip: FloatRect = {"x": 0, "y": 0, "width": width, "height": shot.size[1]}
+    page.screenshot(path=FOLDER / f"{shot.name}.png", clip=clip)
 
 
 def _until_still(page: Page) -> None:
