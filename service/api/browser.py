@@ -79,9 +79,16 @@ def check_same_site(request: Request) -> None:
     fetch_site = request.headers.get("sec-fetch-site", "none")
     origin = request.headers.get("origin")
     host = request.headers.get("host", "")
-    is_foreign_origin = origin is not None and urlsplit(origin).netloc != host
+    is_foreign_origin = origin is not None and _host_of(origin) != host
     if fetch_site not in ("same-origin", "none") or is_foreign_origin:
         raise Forbidden("this form belongs to another site", code="csrf")
+
+
+def _host_of(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # no browser's: a bracket that does not close
+        return None
 
 
 def _is_secure(request: Request) -> bool:

@@ -12,10 +12,13 @@ from service.web.page import page
 
 def draw_error(request: Request, error: ServiceError) -> Response | None:
     """A page for a person who asked for one; None leaves it to the API."""
-    if not request.url.path.startswith("/ui"):
+    path = request.url.path
+    if path != "/ui" and not path.startswith("/ui/"):
+        return None
+    if request.method == "DELETE":  # a script asked, and shows the problem's words
         return None
     if isinstance(error, Unauthorized) and request.method == "GET":
-        wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        wanted = path + (f"?{request.url.query}" if request.url.query else "")
         query = "" if wanted == "/ui" else "?" + urlencode({"next": wanted})
         return RedirectResponse(f"/ui/sign-in{query}", status_code=303)
     response = page(

@@ -60,6 +60,9 @@ async def sign_in(request: Request, services: ServicesDep) -> Response:
 def _opened(request: Request, services: Services, key: str) -> str:
     caller = identify_key(request, services, f"Bearer {key}")
     caller.require("read")
+    replaced = browser.session_secret(request)
+    if replaced is not None:  # its cookie is overwritten: nobody could end that session
+        services.keyring.sign_out(replaced)
     return services.keyring.sign_in(caller.key_id, services.settings.session_s)
 
 

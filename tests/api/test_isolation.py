@@ -145,6 +145,33 @@ def test_another_projects_thing_looks_like_one_that_is_not_there(service: Servic
     assert seen >= 40
 
 
+# The comparison claims its own job: none may be queued before it.
+PAGES: Final = {
+    "compare": "comparison_id",
+    "jobs": "job_id",
+    "models": "model_id",
+    "datasets": "dataset_id",
+}
+
+
+def test_a_page_of_another_projects_thing_is_the_page_of_what_is_not_there(
+    service: Service,
+) -> None:
+    stranger = service.key_for("other", "read", "write")
+    headers = stranger | {"x-request-id": "the-same"}
+    for folder, name in PAGES.items():
+        theirs, absent = MAKERS[name](service), _missing(name)
+        assert service.http.get(f"/ui/{folder}/{theirs}").status_code == 200
+        hidden, missing = (
+            service.http.get(f"/ui/{folder}/{one}", headers=headers) for one in (theirs, absent)
+        )
+        assert hidden.status_code == missing.status_code == 404
+        assert hidden.headers["content-type"].startswith("text/html")
+        assert hidden.text.replace(theirs, "") == missing.text.replace(absent, "")
+        shown = "/ui" if folder == "jobs" else f"/ui/{folder}"
+        assert theirs not in service.http.get(shown, headers=headers).text
+
+
 def _shown(problem: dict[str, Any], ids: dict[str, str]) -> dict[str, Any]:
     """A problem without what is the request's own."""
     text = {key: str(value) for key, value in problem.items() if key != "request_id"}
