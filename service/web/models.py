@@ -1,5 +1,6 @@
 """Models: the list, and all that is known of one."""
 
+from collections.abc import Container
 from typing import Final
 
 from fastapi import APIRouter, Request
@@ -9,7 +10,6 @@ from starlette.responses import Response
 from service.api import models as api
 from service.api import system
 from service.api.deps import After, Reader, ServicesDep
-from service.auth import Caller
 from service.contract.models import ContentFormat, ModelRead
 from service.services import Services
 from service.web.card import LONGEST_BYTES, card_html
@@ -54,6 +54,7 @@ def show_model(model_id: str, request: Request, caller: Reader, services: Servic
     """What it is, where it comes from, and in which formats it can be had."""
     model = api.get_model(model_id, caller, services)
     is_ready = model.status == "ready"
+    there = api.get_model_formats(model_id, caller, services).data if is_ready else {}
     can = system.get_capabilities(caller, services)
     return page(
         request,
@@ -61,8 +62,8 @@ def show_model(model_id: str, request: Request, caller: Reader, services: Servic
         caller,
         model=model,
         lineage=Lineage(api.get_model_lineage(model_id, caller, services)),
-        formats=_formats(model, caller, services) if is_ready else [],
-        missing=_missing(model, caller, services, can.exporters) if is_ready else [],
+        formats=[(name, title, there[name]) for name, title in _FORMATS.items() if name in there],
+        missing=_missing(model, there, can.exporters) if is_ready else [],
         card=_card(services, model_id, caller.project) if is_ready else None,
     )
 
@@ -72,20 +73,12 @@ def _card(services: Services, model_id: str, project: str) -> Markup | None:
     return None if text is None else card_html(text)
 
 
-def _formats(
-    model: ModelRead, caller: Caller, services: Services
-) -> list[tuple[ContentFormat, str, int]]:
-    there = api.get_model_formats(model.id, caller, services).data
-    return [(name, title, there[name]) for name, title in _FORMATS.items() if name in there]
-
-
 def _missing(
-    model: ModelRead, caller: Caller, services: Services, exporters: tuple[str, ...]
+    model: ModelRead, there: Container[str], exporters: tuple[str, ...]
 ) -> list[tuple[ContentFormat, str]]:
     """Formats that a job could make of it."""
     if model.form == "graph":
         return []
-    there = api.get_model_formats(model.id, caller, services).data
     return [
         (name, title)
         for name, title in _EXPORTED.items()
