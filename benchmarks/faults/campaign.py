@@ -26,16 +26,29 @@ class Campaign:
 
 
 def campaign(
-    backend: Backend, *, seconds: float, seed: int, workers: int = 4, every_s: float = 1.5
+    backend: Backend,
+    *,
+    seconds: float,
+    seed: int,
+    workers: int = 4,
+    every_s: float = 1.5,
+    faults: int = 0,
+    jobs: int = 0,
 ) -> Campaign:
-    """Strike a fresh cluster about once in `every_s` for so long, then let it settle and judge."""
+    """Strike a fresh cluster about once in `every_s` for so long, and until there were so many
+    faults and jobs; then let it settle and judge."""
     random = Random(f"{backend}-{seed}")
     with Cluster(backend, workers, QUICK) as cluster:
         strikes = Strikes(cluster, random, _FREEZE_S)
         started = time.monotonic()
         with Load(cluster, seed) as load:
             due = started
-            while time.monotonic() < started + seconds and load.error is None:
+
+            def goes_on() -> bool:
+                few = strikes.done.total() < faults or len(load.accepted) < jobs
+                return (few or time.monotonic() < started + seconds) and load.error is None
+
+            while goes_on():
                 strikes.mend()
                 if time.monotonic() >= due:
                     strikes.strike()

@@ -4,12 +4,14 @@ import ctypes
 import os
 import shutil
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
+from types import TracebackType
 from typing import Any, Final, Literal, Self
 
 import httpx2
@@ -25,6 +27,7 @@ from service.store.session import Database
 from tests.postgres_server import PostgresServer
 
 Backend = Literal["sqlite", "postgres"]
+ExcInfo = tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
 
 # Seconds instead of tens of them, so that a short campaign sees many leases lapse.
 QUICK: Final = {
@@ -62,18 +65,15 @@ class Cluster:
         try:
             self._start()
         except BaseException:
-            self._close()
+            self.__exit__(*sys.exc_info())
             raise
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._close()
-
-    def _close(self) -> None:
+    def __exit__(self, *error: *ExcInfo) -> None:
         for worker in self.workers.values():
             with suppress(ProcessLookupError):
                 os.kill(worker.pid, signal.SIGCONT)
-        self._exit.close()
+        self._exit.__exit__(*error)  # with the error: the folder stays where there was one
 
     def _start(self) -> None:
         # A short path: unix sockets have no room for long ones.
@@ -231,6 +231,35 @@ class Cluster:
                     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
                 ).fetchall()
             )
+
+    @contextmanager
+    def frozen(self, name: str) -> Iterator[None]:
+        """SIGSTOP to a worker, and SIGCONT after; never within a write of SQLite.
+
+        There it would hold up every other writer, whom nothing but its waking helps.
+        """
+        pid = self.workers[name].pid
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            while not self._can_write():
+                os.kill(pid, signal.SIGCONT)
+                time.sleep(0.01)
+                os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    def _can_write(self) -> bool:
+        if self.backend == "postgres":
+            return True
+        path = self.url.removeprefix("sqlite:///")
+        with closing(sqlite3.connect(path, timeout=2, isolation_level=None)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+            return True
 
     def stop_workers(self) -> None:
         """SIGTERM to all at once, then wait for each."""

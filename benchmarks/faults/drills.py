@@ -56,11 +56,9 @@ def zombies(cluster: Cluster, count: int) -> Drill:
     while drill.done < count:
         job_id = submit(cluster.http, short(150), new_id("req"))
         _until(cluster, job_id, "running", "training")
-        pid = cluster.workers[_worker_of(cluster, job_id)].pid
-        os.kill(pid, signal.SIGSTOP)
-        _second_start(cluster, job_id)
-        cluster.wait(lambda job_id=job_id: _fraction(cluster, job_id) > 0.9, _SOON_S, "the end")  # type: ignore[misc]
-        os.kill(pid, signal.SIGCONT)
+        with cluster.frozen(_worker_of(cluster, job_id)):
+            _second_start(cluster, job_id)
+            cluster.wait(lambda job_id=job_id: _fraction(cluster, job_id) > 0.9, _SOON_S, "the end")  # type: ignore[misc]
         job = _until_over(cluster, job_id)
         states = _states(cluster, job_id)
         good = job["status"] == "succeeded" and states.count("succeeded") == 1
