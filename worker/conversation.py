@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from service.blobs import BlobStore
+from service.contract.ids import new_id
 from service.contract.job_errors import JobError
 from service.store.errors import DatabaseUnavailable
 from service.store.jobs import JobStore
@@ -62,6 +63,7 @@ class Conversation:
     _progress: JobProgress = field(default=JobProgress(0, 0, "starting"))
     _points: list[Point] = field(default_factory=list)
     _events: list[NewEvent] = field(default_factory=list)
+    _checkpoints: list[NewArtifact] = field(default_factory=list)
     _dirty: bool = False
     _log_offset: int = 0
     _said: Literal["done", "stopped", "error"] | None = None
@@ -83,7 +85,7 @@ class Conversation:
         status = self.child.wait(None)
         assert status is not None
         self._waited_s += self.child.start_clock()
-        self._flush(last=True)
+        self._flush_all()
         asked = self._stop_deadline is not None
         return Ended(self._said, self._error, status, self._stop, asked)
 
@@ -179,10 +181,20 @@ class Conversation:
             bytes=blob.bytes,
             step=step,
         )
-        self._flush(last=True)  # what happened before it is told before it
-        with self.database.transaction() as session:
-            if not JobStore(session).add_checkpoint(self.job.id, self.job.run, artifact):
-                self.lease.lost.set()
+        self._checkpoints.append(artifact)
+        self._dirty = True
+        self._flush(last=True)
+
+    def _flush_all(self) -> None:
+        """Checkpoints are there before the outcome is: a database that is away is waited for, as
+        the outcome waits for it."""
+        self._flush(last=True)
+        started = time.monotonic()
+        while self._checkpoints and not self.lease.lost.is_set():
+            if self.draining.is_set() and time.monotonic() - started > self.drain_s:
+                return
+            time.sleep(_FLUSH_S)
+            self._flush(last=True)
 
     def _flush(self, *, last: bool = False) -> None:
         """Write what has gathered, a few times a second. Kept for later if the database is away."""
@@ -203,8 +215,15 @@ class Conversation:
                     log=text,
                     waited_s=self._waited_s,
                 )
+                # after what happened before it
+                ours = ours and all(
+                    JobStore(session).add_checkpoint(self.job.id, self.job.run, checkpoint)
+                    for checkpoint in self._checkpoints
+                )
         except DatabaseUnavailable as error:
             log.warning("job %s: progress waits for the database (%s)", self.job.id, error)
+            # A commit whose answer was lost has used their ids.
+            self._checkpoints = [replace(one, id=new_id("art")) for one in self._checkpoints]
             return
         if not ours:
             self.lease.lost.set()
@@ -212,6 +231,7 @@ class Conversation:
         self._waited_s = 0.0
         self._points.clear()
         self._events.clear()
+        self._checkpoints.clear()
         self._dirty = False
 
     def _log_tail(self) -> bytes:

@@ -1,0 +1,154 @@
+"""What runs goes on while the database or the store of files is away, and nothing of it is lost."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy.orm import Session
+
+from service.blobs import StorageUnavailable
+from service.blobs.local import LocalBlobs
+from service.config import Settings
+from service.store.errors import DatabaseUnavailable
+from service.store.jobs import JobStore
+from service.store.session import Database
+from service.store.values import ClaimedJob, NewJob, Outcome, Released, Succeeded
+from service.tracing import NO_TRACER
+from tests.store.samples import LEASE_S, WORKER, checkpoint, worker_row
+from tests.worker.starter import Starter
+from worker import conversation, runner
+from worker.conversation import Conversation
+from worker.engine_host import EngineHost
+from worker.leases import Heartbeat, Lease
+from worker.phases import Phases
+from worker.runner import Runner
+
+SPEC = {
+    "kind": "train",
+    "model": {"architecture": "mlp", "options": {"hidden": [8]}},
+    "dataset": "digits",
+    "training": {"epochs": 1},
+}
+
+
+class Away(Database):
+    """Refuses its next so many transactions: the server is down."""
+
+    refusals = 0
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        if self.refusals > 0:
+            self.refusals -= 1
+            raise DatabaseUnavailable("connection refused")
+        with super().transaction() as session:
+            yield session
+
+
+class Gone(LocalBlobs):
+    """Does not answer to a read."""
+
+    def fetch(self, sha256: str, path: Path) -> None:
+        raise StorageUnavailable("no answer")
+
+
+@pytest.fixture
+def away(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Away]:
+    """The test's database, which can be made to refuse; one asks again at once."""
+    monkeypatch.setattr(conversation, "_FLUSH_S", 0.01)
+    monkeypatch.setattr(runner, "_FINISH_RETRY_S", 0.01)
+    away = Away(database.url)
+    yield away
+    away.close()
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> LocalBlobs:
+    return LocalBlobs(tmp_path / "blobs", tmp_path / "staging")
+
+
+@pytest.fixture
+def runs(away: Away, shared_host: EngineHost, tmp_path: Path) -> Callable[[LocalBlobs], Runner]:
+    """A worker's runner on that database and a store of files."""
+
+    def make(blobs: LocalBlobs) -> Runner:
+        beat = Heartbeat(away, worker_row(WORKER), interval_s=1, lease_s=LEASE_S)
+        settings = Settings(data_dir=tmp_path)
+        nothing, calm = (lambda job_id, queue: None), threading.Event()
+        return Runner(settings, away, blobs, shared_host, beat, WORKER, nothing, calm)
+
+    return make
+
+
+def claimed(database: Database) -> ClaimedJob:
+    with database.transaction() as session:
+        JobStore(session).add(NewJob("p", "train", SPEC))
+        job = JobStore(session).claim(WORKER, LEASE_S)
+    assert job is not None
+    return job
+
+
+def test_a_checkpoint_is_written_when_the_database_is_back(
+    away: Away, blobs: LocalBlobs, start: Starter, tmp_path: Path
+) -> None:
+    job, child = claimed(away), start("echo")
+    (tmp_path / "c").write_bytes(b"weights")
+    child.channel.send({"type": "checkpoint", "path": "c", "step": 5})
+    child.channel.send({"type": "stopped"})
+    child.channel.send({"exit": 0})
+    away.refusals = 3
+    ended = Conversation(
+        job, Lease(job.id, job.run), child, tmp_path, away, blobs,
+        draining=threading.Event(), drain_s=30, phases=Phases(NO_TRACER, None),
+    ).follow()  # fmt: skip
+    assert (ended.said, ended.status.code, away.refusals) == ("stopped", 0, 0)
+    with away.transaction() as session:
+        JobStore(session).finish(job.id, job.run, Released())
+        again = JobStore(session).claim(WORKER, LEASE_S)
+    assert again is not None
+    assert again.checkpoint is not None
+    assert (again.checkpoint.step, again.checkpoint.bytes) == (5, 7)
+
+
+def test_an_outcome_is_written_when_the_database_is_back(
+    away: Away, blobs: LocalBlobs, runs: Callable[[LocalBlobs], Runner]
+) -> None:
+    class Ends(Runner):
+        """Goes away between the child's end and the writing of it."""
+
+        def _outcome(self, *_: object) -> Outcome:
+            away.refusals = 3
+            return Succeeded({"accuracy": 1.0})
+
+    one = runs(blobs)
+    ends = Ends(**{name: getattr(one, name) for name in one.__dataclass_fields__})
+    with away.transaction() as session:
+        JobStore(session).add(job := NewJob("p", "train", SPEC))
+    assert ends.run_one()
+    with away.read() as session:
+        row = JobStore(session).get(job.id)
+        assert (row.status, row.run, away.refusals) == ("succeeded", 1, 0)
+
+
+def test_a_job_whose_files_are_out_of_reach_is_tried_again_while_attempts_are_left(
+    away: Away, tmp_path: Path, runs: Callable[[LocalBlobs], Runner]
+) -> None:
+    with away.transaction() as session:
+        jobs = JobStore(session)
+        jobs.add(job := NewJob("p", "train", SPEC, max_attempts=2))
+        first = jobs.claim(WORKER, LEASE_S)
+        assert first is not None
+        jobs.add_checkpoint(job.id, first.run, checkpoint(5))
+        jobs.finish(job.id, first.run, Released())
+    worker = runs(Gone(tmp_path / "blobs", tmp_path / "staging"))
+    told = []
+    for _ in range(2):
+        assert worker.run_one()
+        with away.transaction() as session:
+            row = JobStore(session).get(job.id)
+            told.append((row.status, row.attempt, (row.error or {}).get("code")))
+            row.next_run_at = row.created_at  # the pause after a failure is over
+    assert told[0][:2] == ("queued", 1)
+    assert told[1] == ("failed", 2, "storage_unavailable")
