@@ -1,6 +1,7 @@
 """Datasets in the browser: uploading one, and what is seen of it."""
 
 import io
+import json
 import zlib
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from playwright.sync_api import Page, expect
 from service.contract.job_errors import JobError
 from service.store.datasets import DatasetStore
 from service.store.values import AcceptedDataset
-from tests.web.conftest import Complaints, Dashboard, accessibility_violations
+from tests.web.conftest import Complaints, Dashboard, accessibility_violations, eventually
 
 LABELS = ("daisy", "dandelion", "rose", "sunflower", "tulip")
 
@@ -93,7 +94,10 @@ def test_an_upload_is_followed_until_it_is_ready(
     shown = page.get_by_role("img", name="Examples of the first classes")
     assert shown.evaluate("image => image.decode().then(() => image.naturalWidth)") == 64
     assert accessibility_violations(page) == []
+    drawn = "document.querySelector('#balance canvas')?.toDataURL()"
+    light = page.evaluate(drawn)
     page.emulate_media(color_scheme="dark")
+    eventually(page, f"![undefined, {json.dumps(light)}].includes({drawn})")
     assert accessibility_violations(page) == []
 
 

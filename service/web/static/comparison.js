@@ -1,4 +1,4 @@
-import { draw } from "./charts.js";
+import { draw, onRecolour } from "./charts.js";
 import { deletes } from "./deleting.js";
 
 const chart = document.getElementById("front");
@@ -7,6 +7,7 @@ if (chart) {
   const axis = document.getElementById("axis");
   const show = () => draw(chart, specs[axis.value]);
   axis.addEventListener("change", show);
+  onRecolour(show);
   show();
 }
 

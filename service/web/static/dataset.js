@@ -1,9 +1,13 @@
-import { draw } from "./charts.js";
+import { draw, onRecolour } from "./charts.js";
 import { deletes } from "./deleting.js";
 import { refresh } from "./refresh.js";
 
 const chart = document.getElementById("balance");
-if (chart) draw(chart, JSON.parse(document.getElementById("balance-spec").textContent));
+if (chart) {
+  const show = () => draw(chart, JSON.parse(document.getElementById("balance-spec").textContent));
+  onRecolour(show);
+  show();
+}
 
 // What a check finds is drawn with the whole page.
 const isChecking = () => document.querySelector('[data-live] [data-status="checking"]') !== null;

@@ -1,5 +1,5 @@
 // The curves of a job. Each chart is drawn once; new points are put into it.
-import { draw } from "./charts.js";
+import { draw, onRecolour } from "./charts.js";
 import { percent, significant } from "./format.js";
 
 const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]; // as in reports
@@ -49,6 +49,10 @@ export class Charts {
     this.series = series;
     this.only = container.dataset.charts.split(" ").filter(Boolean);
     this.charts = new Map();
+    onRecolour(() => {
+      for (const chart of this.charts.values()) chart.kind = null;
+      this.update(-1);
+    });
   }
 
   /** Show what there is above the step `after`; -1: everything anew. Nothing while out of sight. */
@@ -100,7 +104,6 @@ class Chart {
       const kind = this.lines.map((line) => `${line.label} ${line.points.length <= MARKED}`).join();
       if (!this.view || this.kind !== kind) {
         this.kind = kind;
-        this.view?.finalize();
         this.view = await draw(this.plot.firstElementChild, specOf(this.group, this.lines, rows(this.lines, -1)));
       } else {
         const isNew = (row) => row.step > after;
