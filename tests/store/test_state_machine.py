@@ -264,6 +264,19 @@ class Life(RuleBasedStateMachine):
             assert moved.status == self.models[job_id].status
             self._settle(job_id)
 
+    @rule(claimed=claims)
+    def rescue_what_was_heard_of_after_all(
+        self, claimed: tuple[ClaimingWorker, ClaimedJob]
+    ) -> None:
+        """Another sweep found it lapsed, and its worker's heartbeat came first."""
+        job, before = claimed[1], self._everything()
+        run, until = self.leases[job.id]
+        if self._holds(job) and (run, until < self.elapsed) == (job.run, True):
+            return  # lapsed in truth: `sweep` has it
+        with self.database.transaction() as session:
+            assert JobStore(session).rescue(job.id, job.run) is None
+        assert self._everything() == before
+
     def _settle(self, job_id: str) -> None:
         """Who waited for a job that will never succeed has failed with it."""
         if self.models[job_id].status not in ("failed", "cancelled"):
