@@ -43,6 +43,14 @@ def sleep(channel: Channel, job_dir: Path, kind: str) -> int:
     return 0
 
 
+def heedless(channel: Channel, job_dir: Path, kind: str) -> int:
+    """Ignores SIGTERM and whatever it is told."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    channel.send({"heedless": True})
+    while True:
+        signal.pause()
+
+
 def babble(channel: Channel, job_dir: Path, kind: str) -> int:
     """Writes what is not a message, past the Channel's own care."""
     os.write(channel.fileno(), b"this is not JSON\n")

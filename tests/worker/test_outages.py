@@ -1,5 +1,6 @@
-"""What runs goes on while the database or the store of files is away, and nothing of it is lost."""
+"""What runs while the database, the files or the child itself do not answer: nothing is lost."""
 
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from service.store.session import Database
 from service.store.values import ClaimedJob, NewJob, Outcome, Released, Succeeded
 from service.tracing import NO_TRACER
 from tests.store.samples import LEASE_S, WORKER, checkpoint, worker_row
-from tests.worker.starter import Starter
+from tests.worker.starter import Starter, heard
 from worker import conversation, runner
 from worker.conversation import Conversation
 from worker.engine_host import EngineHost
@@ -110,6 +111,21 @@ def test_a_checkpoint_is_written_when_the_database_is_back(
     assert again is not None
     assert again.checkpoint is not None
     assert (again.checkpoint.step, again.checkpoint.bytes) == (5, 7)
+
+
+def test_a_child_that_heeds_nothing_is_killed_after_the_grace(
+    away: Away, blobs: LocalBlobs, start: Starter, tmp_path: Path
+) -> None:
+    job, child, draining = claimed(away), start("heedless"), threading.Event()
+    assert heard(child) == {"heedless": True}
+    child.terminate()
+    assert child.wait(0.05) is None
+    draining.set()
+    ended = Conversation(
+        job, Lease(job.id, job.run), child, tmp_path, away, blobs,
+        draining=draining, drain_s=0.1, phases=Phases(NO_TRACER, None),
+    ).follow()  # fmt: skip
+    assert (ended.stop, ended.said, ended.status.signal) == ("drain", None, signal.SIGKILL)
 
 
 def test_an_outcome_is_written_when_the_database_is_back(
