@@ -5,12 +5,12 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from service.web import assets, compare, datasets, job, jobs, models, signing, workers
+from service.web import assets, compare, datasets, job, jobs, models, new_job, signing, workers
 from service.web.bundle import Bundle
 from service.web.errors import draw_error
 
 # The page of a job is last: its path would take that of a new job.
-_ROUTERS = (assets, signing, jobs, models, compare, datasets, workers, job)
+_ROUTERS = (assets, signing, jobs, new_job, models, compare, datasets, workers, job)
 
 
 def install(app: FastAPI, cache: Path) -> None:

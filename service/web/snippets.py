@@ -1,5 +1,6 @@
 """A spec as one would type it: for a shell, for the SDK, for a file."""
 
+import contextlib
 import json
 import pprint
 import shlex
@@ -24,13 +25,15 @@ class Snippet:
 
 def snippets(spec: JobSpec, url: str) -> tuple[Snippet, ...]:
     """The spec without its defaults, in each of the ways to send it to the service at `url`."""
-    body = shortest(spec)
-    return (
-        Snippet("yaml", "YAML", f"# modelpress jobs submit -f job.yaml\n{_yaml(body)}"),
-        Snippet("python", "Python", _python(body, url)),
-        Snippet("curl", "curl", _curl(body, url)),
-        Snippet("json", "JSON, with every default", _json(spec.model_dump(mode="json"))),
-    )
+    whole = _json(spec.model_dump(mode="json"))
+    return (*_ways(shortest(spec), url), Snippet("json", "JSON, with every default", whole))
+
+
+def drafts(body: Mapping[str, Any], url: str) -> tuple[Snippet, ...]:
+    """The same of a spec that may still lack something."""
+    with contextlib.suppress(ValueError):
+        body = shortest(SPECS.validate_python(body))
+    return _ways(body, url)
 
 
 def shortest(spec: JobSpec) -> dict[str, Any]:
@@ -40,6 +43,14 @@ def shortest(spec: JobSpec) -> dict[str, Any]:
         if value := getattr(spec, key):
             body[key] = value
     return body if _means(body, spec) else spec.model_dump(mode="json")
+
+
+def _ways(body: Mapping[str, Any], url: str) -> tuple[Snippet, ...]:
+    return (
+        Snippet("yaml", "YAML", f"# modelpress jobs submit -f job.yaml\n{_yaml(body)}"),
+        Snippet("python", "Python", _python(body, url)),
+        Snippet("curl", "curl", _curl(body, url)),
+    )
 
 
 def _means(body: Mapping[str, Any], spec: JobSpec) -> bool:
