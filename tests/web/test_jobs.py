@@ -46,7 +46,7 @@ def test_the_list_follows_a_job_over_one_stream(page: Page, dashboard: Dashboard
     expect(bar).to_have_js_property("value", 0.5)
     running.finish(Succeeded(PLAN, {"test_accuracy": 0.9725}))
     expect(row.get_by_text("Test accuracy 97.25 %")).to_be_visible()
-    assert len(streams) == 1
+    assert set(streams) == {f"{dashboard.url}/v1/events"}  # and none for each job
 
 
 def test_jobs_are_found_by_name_label_kind_and_status(page: Page, dashboard: Dashboard) -> None:
