@@ -36,7 +36,7 @@ QUICK: Final = {
     "MODELPRESS_SWEEP_S": "1",
 }
 _PR_SET_CHILD_SUBREAPER: Final = 36
-_START_S: Final = 120.0
+_START_S: Final = 300.0  # torch is slow to load where many load it
 _GRACE_S: Final = 40.0
 _DISK_MIB: Final = 256
 
