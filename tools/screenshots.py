@@ -163,7 +163,7 @@ def _signed_in(browser: Browser, stack: Stack, shot: Shot) -> Iterator[Page]:
 
 def _keep(page: Page, shot: Shot) -> None:
     """Without the strip at the right that is kept free for a scroll bar."""
-    width = page.evaluate("document.documentElement.clientWidth")
+    width = page.evaluate("document.body.getBoundingClientRect().width")
     clip: FloatRect = {"x": 0, "y": 0, "width": width, "height": shot.size[1]}
     page.screenshot(path=FOLDER / f"{shot.name}.png", clip=clip)
 
