@@ -40,8 +40,13 @@ def test_while_there_is_something_to_do_nothing_pauses() -> None:
 
 
 def test_one_that_waits_first_does_nothing_when_it_is_closed_at_once() -> None:
-    done: list[bool] = []
-    errands = Errands("odd jobs", lambda: bool(done.append(True)), pause_s=3600, waits_first=True)
+    done: list[str] = []
+
+    def work() -> bool:
+        done.append("once")
+        return False
+
+    errands = Errands("odd jobs", work, pause_s=3600, waits_first=True)
     errands.start()
     errands.close()
     assert done == []
