@@ -16,6 +16,7 @@ export async function renew() {
   let fresh;
   try {
     const response = await fetch(location.href, { headers: { Accept: "text/html" } });
+    if (response.redirected) location.reload(); // signed out: the form asks for the key again
     if (!response.ok || response.redirected) return;
     fresh = parser.parseFromString(await response.text(), "text/html");
   } catch {
