@@ -54,6 +54,7 @@ def show_jobs(
         "jobs.html",
         caller,
         jobs=found,
+        names={job.id: job.name for job in found.data if job.name},
         queue=queue,
         total=sum(queue.jobs.values()),
         statuses=STATUSES,

@@ -23,6 +23,9 @@ def test_one_who_begins_starts_three_jobs_with_one_click(page: Page, dashboard: 
     page.goto("/ui")
     waiting = page.get_by_role("row", name="Digits: student in int8")
     expect(waiting.get_by_text("waits for")).to_be_visible()
+    expect(waiting.get_by_role("link", name="Digits: student", exact=True)).to_be_visible()
+    expect(page.get_by_text("3 wait")).to_be_visible()
+    expect(page.get_by_text("The broker does not answer.")).to_be_visible()
     for row in page.get_by_role("button", name="Cancel").all():
         row.click()
     expect(page.get_by_role("row").filter(has_text="cancelled")).to_have_count(3)

@@ -1,6 +1,6 @@
 // The list of jobs stays live over one stream: progress is put in its row, and a change of state
 // asks for the list again.
-import { post } from "./api.js";
+import { get, post } from "./api.js";
 import { duration } from "./format.js";
 import { isPicking, picksToCompare } from "./picking.js";
 import { renew } from "./refresh.js";
@@ -32,6 +32,11 @@ function showProgress({ job, progress }) {
 
 listen("/v1/events", { state: soon, progress: showProgress }, soon, { alsoFirst: true });
 picksToCompare();
+get("/readyz")
+  .then(({ status }) => {
+    document.getElementById("degraded").hidden = status !== "degraded";
+  })
+  .catch(() => {}); // whatever else is away, requests to it say
 
 document.getElementById("jobs").addEventListener("click", async (event) => {
   const button = event.target.closest("[data-act]");
@@ -40,7 +45,7 @@ document.getElementById("jobs").addEventListener("click", async (event) => {
   button.disabled = true;
   try {
     await post(`/v1/jobs/${id}/${button.dataset.act}`);
-    toast({ cancel: "Cancelling", resume: "Queued again", retry: "Tried again, as a new job" }[button.dataset.act]);
+    toast({ cancel: "Cancelling", pause: "Pausing", resume: "Queued again", retry: "Tried again, as a new job" }[button.dataset.act]);
   } catch (error) {
     toast(error.message, "bad");
     button.disabled = false;
