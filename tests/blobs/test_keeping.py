@@ -165,6 +165,7 @@ def delete_at_once(database: Database) -> None:
 def test_every_column_that_names_a_blob_is_asked() -> None:
     no_blobs = {
         "keys.secret_sha256",  # of a secret
+        "sessions.secret_sha256",  # of another
         "uploads.sha256",  # announced; its bytes are no blob yet
         "models.sha256",  # of the weights file, which model_files names
     }
