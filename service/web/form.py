@@ -146,6 +146,8 @@ class _Reader:
         if "const" in schema:
             return named | {"type": "choice", "options": [schema["const"]]}
         if "enum" in schema:
+            if key == "name":  # of a thing that comes in several forms, and not a name for people
+                named["label"] = "Which"
             return named | {"type": "choice", "options": schema["enum"]}
         if "discriminator" in schema:
             return named | self._union(schema, default)

@@ -64,6 +64,7 @@ def test_ranges_choices_and_pickers_come_from_the_contract() -> None:
     )
     assert epochs["hint"] == "Passes over the training split."
     assert _under(form("prune"), "allocation")["options"] == ["uniform", "global", "adaptive"]
+    assert _under(form("prune"), "schedule", "name")["label"] == "Which"
     assert _under(form("prune"), "model")["picks"] == "models"
     assert _under(form("train"), "dataset")["picks"] == "datasets"
     seed = _under(form("train"), "seed")

@@ -44,7 +44,9 @@ def test_a_job_is_started_by_filling_in_the_form(page: Page, dashboard: Dashboar
     yaml = page.get_by_role("region", name="YAML")
     expect(yaml).to_contain_text("architecture: cnn_student")
     expect(yaml).to_contain_text("epochs: 7")
-    page.get_by_role("button", name="Start").click()
+    with page.expect_request(lambda request: request.url.endswith("/v1/jobs")) as sent:
+        page.get_by_role("button", name="Start").click()
+    assert len(sent.value.headers["idempotency-key"]) >= 32
     spec = _job(dashboard, page)
     training = spec["training"]
     assert isinstance(training, dict)

@@ -107,7 +107,7 @@ function number(node) {
 function range(node) {
   const low = node.min !== undefined ? `from ${node.min}` : node.above !== undefined ? `above ${node.above}` : "";
   const high = node.max !== undefined && node.max < 1e9 ? `to ${node.max}` : node.below !== undefined && node.below < 1e9 ? `below ${node.below}` : "";
-  const words = [low, high].filter(Boolean).join(low.startsWith("above") && high ? ", " : " ");
+  const words = [low, high].filter(Boolean).join(low.startsWith("from") && high.startsWith("to") ? " " : ", ");
   return words ? el("span", { className: "hint range" }, words) : null;
 }
 
