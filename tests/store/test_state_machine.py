@@ -230,6 +230,25 @@ class Life(RuleBasedStateMachine):
         model.attempt -= isinstance(outcome, GIVEN_BACK)
         self._settle(job.id)
 
+    @rule(
+        target=claims,
+        claimed=claims,
+        by=st.sampled_from(WORKERS),
+        outcome=st.sampled_from(OUTCOMES),
+    )
+    def overtake(
+        self, claimed: tuple[ClaimingWorker, ClaimedJob], by: ClaimingWorker, outcome: Outcome
+    ) -> object:
+        """It sleeps through its lease, wakes when the job runs elsewhere, and goes on writing."""
+        if not self._holds(claimed[1]):
+            return multiple()
+        self.sweep(LEASE_S + 1)
+        self._wait(40.0)  # past the pause after a failure
+        again = self.claim(by)
+        self.report(claimed, 1)
+        self.finish(claimed, outcome)
+        return again
+
     # Time
 
     @rule(seconds=st.sampled_from([0.5, 4.0, 40.0]))
