@@ -26,8 +26,8 @@ def test_one_who_begins_starts_three_jobs_with_one_click(page: Page, dashboard: 
     expect(waiting.get_by_role("link", name="Digits: student", exact=True)).to_be_visible()
     expect(page.get_by_text("3 wait")).to_be_visible()
     expect(page.get_by_text("The broker does not answer.")).to_be_visible()
-    for row in page.get_by_role("button", name="Cancel").all():
-        row.click()
+    for name in ("student in int8", "student", "teacher"):
+        page.get_by_role("button", name=f"Cancel Digits: {name}", exact=True).click()
     expect(page.get_by_role("row").filter(has_text="cancelled")).to_have_count(3)
 
 
