@@ -52,6 +52,16 @@ def test_the_list_follows_a_job_over_one_stream(page: Page, dashboard: Dashboard
     assert set(streams) == {f"{dashboard.url}/v1/events"}  # and none for each job
 
 
+def test_a_job_is_paused_and_resumed_from_its_row(page: Page, dashboard: Dashboard) -> None:
+    submit(dashboard, name="later")
+    page.goto("/ui?q=later")
+    page.get_by_role("button", name="Pause later").click()
+    row = page.get_by_role("row", name="later")
+    expect(row.get_by_text("paused", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Resume later").click()
+    expect(row.get_by_text("queued", exact=True)).to_be_visible()
+
+
 def test_jobs_are_found_by_name_label_kind_and_status(page: Page, dashboard: Dashboard) -> None:
     submit(dashboard, name="the needle", labels={"team": "speech"})
     page.goto("/ui")
