@@ -54,7 +54,12 @@ def dashboard(
     """A service with an empty store, for the tests of one file."""
     folder = tmp_path_factory.mktemp("dashboard")
     shutil.copytree(charts_library, folder / "cache")
-    settings = Settings(data_dir=folder, bootstrap_key=generate_key(), sweep_s=3600.0)
+    settings = Settings(
+        data_dir=folder,
+        bootstrap_key=generate_key(),
+        sweep_s=3600.0,
+        lease_s=3600.0,  # workers that tests play send no heartbeat
+    )
     upgrade(settings.database)
     database = Database(settings.database)
     blobs, nudges = open_blobs(settings.blobs, settings.staging_dir), Nudges()
