@@ -31,7 +31,7 @@ def campaign(
     seconds: float,
     seed: int,
     workers: int = 4,
-    every_s: float = 1.5,
+    every_s: float = 1.3,
     faults: int = 0,
     jobs: int = 0,
 ) -> Campaign:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from random import Random
@@ -12,8 +13,9 @@ import httpx2
 from benchmarks.faults.cluster import Cluster
 from service.contract.lifecycle import TERMINAL
 
-_OUTSTANDING: Final = 24
+_OUTSTANDING: Final = 40
 _RETRY_S: Final = 0.1
+_PAUSED: Final = 4  # at a time; the oldest goes on when there are more
 _VERBS: Final = ("cancel", "pause", "resume", "retry")
 
 
@@ -77,6 +79,7 @@ class Load:
     accepted: list[str] = field(default_factory=list)
     error: BaseException | None = None
     stop: threading.Event = field(default_factory=threading.Event)
+    _paused: deque[str] = field(default_factory=deque)
 
     def __enter__(self) -> "Load":
         self._thread = threading.Thread(target=self._run, name="load")
@@ -106,11 +109,11 @@ class Load:
     def _plan(self) -> Iterator[tuple[dict[str, Any], str | None]]:
         random = Random(f"load-{self.seed}")
         while True:
-            epochs = random.choice((1, 1, 1, 1, 30, 120))
+            epochs = random.choice((1, 1, 1, 1, 20, 60))
             spec = short(epochs, seed=random.randrange(1000), priority=random.randrange(10))
-            if random.random() < 0.15:
+            if random.random() < 0.6:  # they cost a tenth, and live the same life
                 spec["dry_run"] = True
-            elif random.random() < 0.1 and self.accepted:
+            elif random.random() < 0.2 and self.accepted:
                 spec["model"] = random.choice(self.accepted[-10:])  # waits for it, or fails with it
             yield spec, random.choice(_VERBS) if random.random() < 0.2 else None
 
@@ -125,6 +128,9 @@ class Load:
         job_id = Random(f"meddle-{self.seed}-{number}").choice(self.accepted[-8:])
         if verb != "retry":
             ask(http, job_id, verb)
+            if verb == "pause":
+                self._paused.append(job_id)
+                self._resume_oldest(http)
             return
         try:
             headers = {"Idempotency-Key": f"{self.seed}-{number}-retry"}
@@ -133,6 +139,14 @@ class Load:
             return
         if answer.status_code == 202:
             self.accepted.append(answer.json()["id"])
+
+    def _resume_oldest(self, http: httpx2.Client) -> None:
+        """Else what is paused would take all the room in time."""
+        while len(self._paused) > _PAUSED and not self.stop.is_set():
+            if 0 < ask(http, self._paused[0], "resume") < 500:
+                self._paused.popleft()
+            else:
+                self.stop.wait(_RETRY_S)
 
 
 def settle(cluster: Cluster, job_ids: list[str], within_s: float) -> list[str]:

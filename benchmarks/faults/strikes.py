@@ -21,12 +21,12 @@ from benchmarks.faults.tmpfs import fill
 Mend = Callable[[], object]
 
 _WEIGHTS: Final = {
-    "child killed": 42,
+    "child killed": 46,
     "database connections cut": 12,
     "broker connections cut": 12,
     "worker frozen past its lease": 8,
-    "worker killed": 6,
-    "worker drained": 5,
+    "worker killed": 3,
+    "worker drained": 2,
     "broker killed": 5,
     "broker frozen": 4,
     "database killed": 3,
@@ -63,10 +63,17 @@ class Strikes:
             "API killed": self._kill_api,
             "disk full": self._fill_disk,
         }
-        name = self.random.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
+        weights = {name: weight for name, weight in _WEIGHTS.items() if self._has(name)}
+        name = self.random.choices(list(weights), list(weights.values()))[0]
         with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
             if faults[name]():
                 self.done[name] += 1
+
+    def _has(self, name: str) -> bool:
+        """Whether the cluster has what this fault strikes."""
+        if name.startswith("database"):
+            return self.cluster.postgres is not None
+        return self.cluster.has_small_disk or name != "disk full"
 
     def mend(self) -> None:
         """What is due by now."""
@@ -181,7 +188,7 @@ class Strikes:
         return True
 
     def _fill_disk(self) -> bool:
-        if not self.cluster.has_small_disk or not self._once("disk"):
+        if not self._once("disk"):
             return False
         ballast = fill(self.cluster.data, self.random.choice((0, 4096, 65536)))
         self._later(self.random.uniform(0.5, 2.0), self._up("disk", ballast.unlink))
