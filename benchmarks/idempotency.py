@@ -14,6 +14,7 @@ import httpx2
 
 from benchmarks.figures import Options, Report
 from benchmarks.stack import api_process
+from tests.postgres_server import postgres_server
 
 _ROUNDS: Final = {"quick": 10, "full": 100}
 _AT_ONCE: Final = 50
@@ -23,19 +24,29 @@ _SPEC: Final = {"kind": "train", "model": {"architecture": "cnn_simple"}, "datas
 def run(options: Options) -> Report:
     """Count the jobs that were made, and the different ones that were told."""
     report = Report()
+    with tempfile.TemporaryDirectory() as folder:
+        _on(report, "sqlite", Path(folder), None, options)
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as data:
+        Path(data).chmod(0o711)  # Postgres runs as nobody where we are root
+        with postgres_server(Path(data)) as url:
+            _on(report, "postgres", Path(folder), url, options)
+    return report
+
+
+def _on(
+    report: Report, database: str, folder: Path, database_url: str | None, options: Options
+) -> None:
     rounds = _ROUNDS[options.budget]
-    with tempfile.TemporaryDirectory() as folder, api_process(Path(folder)) as api:
+    with api_process(folder, database_url) as api:
         started = time.perf_counter()
         told = [_round(api.client, f"{options.seed}-{number}") for number in range(rounds)]
         seconds = time.perf_counter() - started
         made = _count(api.client)
-    report.at_most(
-        "rounds that told of several jobs", sum(len(ids) > 1 for ids in told), "", 0, "0"
-    )
-    report.at_most("jobs beyond one a key", float(made - rounds), "", 0, "0")
-    report.told("jobs", float(made), "")
-    report.told("requests a second", rounds * _AT_ONCE / seconds, "1/s")
-    return report
+    several = sum(len(ids) > 1 for ids in told)
+    report.at_most(f"{database}: rounds that told of several jobs", several, "", 0, "0")
+    report.at_most(f"{database}: jobs beyond one a key", float(made - rounds), "", 0, "0")
+    report.told(f"{database}: jobs", float(made), "")
+    report.told(f"{database}: requests a second", rounds * _AT_ONCE / seconds, "1/s")
 
 
 def _round(client: httpx2.Client, key: str) -> set[str]:

@@ -58,14 +58,16 @@ def application(folder: Path, database_url: str | None = None) -> Iterator[App]:
 
 
 @contextmanager
-def api_process(folder: Path) -> Iterator[ApiProcess]:
-    """`modelpress api` on SQLite in `folder`, without a broker: jobs are accepted all the same."""
-    settings = Settings(data_dir=folder)
+def api_process(folder: Path, database_url: str | None = None) -> Iterator[ApiProcess]:
+    """`modelpress api` on SQLite in `folder`, or on the database of that URL, without a broker:
+    jobs are accepted all the same."""
+    settings = Settings(data_dir=folder, database_url=database_url)
     upgrade(settings.database)
     key, port = generate_key(), choose_port("127.0.0.1", 0)
     environment = {
         **os.environ,
         "MODELPRESS_DATA_DIR": str(folder),
+        "MODELPRESS_DATABASE_URL": settings.database,
         "MODELPRESS_BOOTSTRAP_KEY": key,
         "MODELPRESS_LOG_LEVEL": "error",
     }
