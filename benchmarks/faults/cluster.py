@@ -121,10 +121,14 @@ class Cluster:
 
     def start_api(self) -> None:
         """Returns when it answers."""
-        command = [*_python("service.cli.main"), "api", "--port", str(self.port)]
-        self.api = Process("api", command, self.logs / "api.log", self._environment())
+        self.launch_api()
         with self.client() as http:
             self.wait(lambda: _answers(http), _START_S, "the API")
+
+    def launch_api(self) -> None:
+        """Returns at once."""
+        command = [*_python("service.cli.main"), "api", "--port", str(self.port)]
+        self.api = Process("api", command, self.logs / "api.log", self._environment())
 
     def start_worker(self) -> str:
         """Its name; it registers when torch is loaded."""

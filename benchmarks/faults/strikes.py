@@ -33,12 +33,17 @@ _WEIGHTS: Final = {
     "API killed": 2,
     "disk full": 3,
 }
+_DRAIN_S: Final = 30.0
 _FEWEST: Final = 2  # workers left standing, so that jobs go on
 
 
 @dataclass
 class Strikes:
-    """Strikes a cluster from the thread that started it, and mends what was struck when due."""
+    """Strikes a cluster from the thread that started it, and mends what was struck when due.
+
+    No mend waits for a process: what it waits for may wait for another mend. A worker that is
+    frozen within a write of SQLite, for one, keeps an API from starting.
+    """
 
     cluster: Cluster
     random: Random
@@ -52,7 +57,7 @@ class Strikes:
         """One fault of those that are possible now."""
         faults: dict[str, Callable[[], bool]] = {
             "child killed": self._kill_child,
-            "database connections cut": lambda: self.cluster.cut_connections() > 0,
+            "database connections cut": self._cut_database,
             "broker connections cut": self._cut_broker,
             "worker frozen past its lease": self._freeze_worker,
             "worker killed": self._kill_worker,
@@ -79,11 +84,15 @@ class Strikes:
         """What is due by now."""
         while self._due and self._due[0][0] <= time.monotonic():
             heapq.heappop(self._due)[2]()
+        if "api" not in self._down and self.cluster.api.exit_code is not None:
+            self.cluster.launch_api()  # it found no database, and ended: a supervisor starts it
 
     def mend_all(self) -> None:
         """Everything, now."""
         while self._due:
             heapq.heappop(self._due)[2]()
+            time.sleep(0.05)
+        self.mend()
 
     def _later(self, seconds: float, mend: Mend) -> None:
         heapq.heappush(self._due, (time.monotonic() + seconds, next(self._numbers), mend))
@@ -129,13 +138,17 @@ class Strikes:
         process = self.cluster.workers[name]
         os.kill(process.pid, signal.SIGTERM)
         self._down.add(name)
+        deadline = time.monotonic() + _DRAIN_S
 
         def replace() -> None:
-            process.stop(30)
-            del self.cluster.workers[name]
+            if process.exit_code is None and time.monotonic() < deadline:
+                self._later(0.5, replace)
+                return
+            self.cluster.kill_worker(name)
+            self._down.discard(name)
             self.cluster.start_worker()
 
-        self._later(5.0, self._up(name, replace))
+        self._later(2.0, replace)
         return True
 
     def _freeze_worker(self) -> bool:
@@ -147,6 +160,9 @@ class Strikes:
         self._down.add(name)
         self._later(self.freeze_s, self._up(name, lambda: os.kill(pid, signal.SIGCONT)))
         return True
+
+    def _cut_database(self) -> bool:
+        return "database" not in self._down and self.cluster.cut_connections() > 0
 
     def _cut_broker(self) -> bool:
         if "broker" in self._down:
@@ -184,7 +200,7 @@ class Strikes:
         if not self._once("api"):
             return False
         self.cluster.kill_api()
-        self._later(self.random.uniform(0.1, 1.0), self._up("api", self.cluster.start_api))
+        self._later(self.random.uniform(0.1, 1.0), self._up("api", self.cluster.launch_api))
         return True
 
     def _fill_disk(self) -> bool:
