@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
 from worker.engine.data.builtin import digits
 from worker.engine.data.canonical import load_data, save_data
@@ -28,6 +29,21 @@ def test_digits_are_all_there_in_every_class_and_never_change() -> None:
         assert split.y.bincount(minlength=10).min() >= 17
     block = first.train.x[0, 0, :4, :4]
     assert int(block.min()) == int(block.max())
+
+
+def test_digits_are_those_that_scikit_learn_reads() -> None:
+    images, labels = load_digits(return_X_y=True)
+    expected = sorted(
+        (int(y), *np.rint(x * 255 / 16).astype(int)) for x, y in zip(images, labels, strict=True)
+    )
+    data = digits()
+    splits = (data.train, data.validation, data.test)
+    found = [
+        (int(y), *x[0, ::4, ::4].flatten().tolist())
+        for split in splits
+        for x, y in zip(split.x, split.y, strict=True)
+    ]
+    assert sorted(found) == expected
 
 
 def test_a_cut_takes_its_share_of_each_class_and_loses_nothing() -> None:
