@@ -2,8 +2,8 @@
 
 First a campaign of MINUTES on each database: short jobs under kills, freezes, cut connections and
 full disks, then every invariant, read from outside. Then drills, one fault at a time: as many as
-were promised at 30 minutes, fewer in proportion. Breaches go to standard error, each with the seed,
-the job and its events.
+were promised at 30 minutes, half of them on each database, fewer in proportion. Breaches go to
+standard error, each with the seed, the job and its events.
 """
 
 import sys
@@ -30,6 +30,7 @@ from benchmarks.faults.fencing import fencing
 from benchmarks.figures import Options, Report, percentile
 
 _FULL_MINUTES: Final = 30.0
+_SETTLING_S: Final = 90.0  # of the minutes, for the last jobs to end and all to be judged
 _WORKERS: Final = 4
 
 
@@ -43,25 +44,30 @@ def run(options: Options) -> Report:
 
 
 def _campaign(report: Report, backend: Backend, options: Options) -> None:
-    done = campaign(backend, seconds=60 * options.minutes, seed=options.seed, workers=_WORKERS)
+    seconds = 60 * options.minutes
+    started = max(0.9 * seconds, seconds - _SETTLING_S)
+    done = campaign(backend, seconds=started, seed=options.seed, workers=_WORKERS)
     verdict, faults = done.verdict, done.faults.total()
+    if options.minutes >= _FULL_MINUTES:
+        report.at_least(f"1 {backend}: faults", faults, "faults", 1000, "≥ 1,000")
+        report.at_least(f"1 {backend}: jobs", verdict.jobs, "jobs", 2000, "≥ 2,000")
     counts = f"{faults} faults, {verdict.jobs} jobs"
-    full = "0 (≥ 1,000 faults, ≥ 2,000 jobs)"
-    report.at_most(f"1 {backend}: jobs lost, {counts}", verdict.lost, "jobs", 0, full)
-    report.at_most(f"1 {backend}: ended or made twice", verdict.twice, "jobs", 0, full)
+    report.at_most(f"1 {backend}: jobs lost, {counts}", verdict.lost, "jobs", 0, "0")
+    report.at_most(f"1 {backend}: ended or made twice", verdict.twice, "jobs", 0, "0")
     report.at_most(f"1 {backend}: breaches in all", len(verdict.breaches), "", 0, "0")
     report.told(f"1 {backend}: artifacts downloaded and digested", float(verdict.artifacts), "")
-    report.told(f"1 {backend}: until all was over and judged", done.seconds, "s")
+    what = f"1 {backend}: until all was over"
+    report.at_most(what, done.seconds, "s", seconds, "the minutes given")
     for name, count in sorted(done.faults.items()):
         report.told(f"1 {backend}: {name}", float(count), "times")
 
 
 def _drills(report: Report, backend: Backend, share: float) -> None:
     def count(full: int) -> int:
-        return max(1, round(full * share))
+        return max(1, round(full / 2 * share))
 
     with Cluster(backend, 0) as cluster:
-        fenced = fencing(cluster, max(27, count(200)))
+        fenced = fencing(cluster, max(27, 2 * count(200)))  # all on each: they take no time
         name = f"2 {backend}: writes of a fenced-out run that got through, of {fenced.tried}"
         report.at_most(name, fenced.got_through, "", 0, "0 of 200")
     with Cluster(backend, _WORKERS) as cluster:

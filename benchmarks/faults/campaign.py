@@ -14,11 +14,12 @@ from benchmarks.faults.strikes import Strikes
 
 _FREEZE_S: Final = 5.0  # beyond a quick lease and a sweep
 _SETTLE_S: Final = 600.0
+_MIB_PER_S: Final = 0.5  # some 0.4 MiB of reports a job, and not all of them have one
 
 
 @dataclass(frozen=True)
 class Campaign:
-    """What was done and what was found."""
+    """What was done and what was found; the seconds until every job was over."""
 
     faults: Counter[str]
     verdict: Verdict
@@ -31,14 +32,15 @@ def campaign(
     seconds: float,
     seed: int,
     workers: int = 4,
-    every_s: float = 1.3,
+    every_s: float = 1.5,
     faults: int = 0,
     jobs: int = 0,
 ) -> Campaign:
     """Strike a fresh cluster about once in `every_s` for so long, and until there were so many
     faults and jobs; then let it settle and judge."""
     random = Random(f"{backend}-{seed}")
-    with Cluster(backend, workers, QUICK) as cluster:
+    disk_mib = 256 + int(seconds * _MIB_PER_S)
+    with Cluster(backend, workers, QUICK, disk_mib) as cluster:
         strikes = Strikes(cluster, random, _FREEZE_S)
         started = time.monotonic()
         with Load(cluster, seed) as load:
@@ -58,10 +60,11 @@ def campaign(
         if load.error is not None:
             raise load.error
         living = settle(cluster, load.accepted, _SETTLE_S)
+        took = time.monotonic() - started
         cluster.wait(lambda: not cluster.strangers(), 10, "orphans to end")
         verdict = judge(cluster, load.accepted)
         tell(verdict, seed, living)
-        return Campaign(strikes.done, verdict, time.monotonic() - started)
+        return Campaign(strikes.done, verdict, took)
 
 
 def tell(verdict: Verdict, seed: int, living: list[str]) -> None:

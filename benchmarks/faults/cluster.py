@@ -38,7 +38,6 @@ QUICK: Final = {
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _START_S: Final = 300.0  # torch is slow to load where many load it
 _GRACE_S: Final = 40.0
-_DISK_MIB: Final = 256
 
 
 class Cluster:
@@ -49,7 +48,11 @@ class Cluster:
     """
 
     def __init__(
-        self, backend: Backend, workers: int, environment: Mapping[str, str] | None = None
+        self,
+        backend: Backend,
+        workers: int,
+        environment: Mapping[str, str] | None = None,
+        disk_mib: int = 256,
     ) -> None:
         self.backend = backend
         self.key = generate_key()
@@ -58,6 +61,7 @@ class Cluster:
         self._broker_exit = ExitStack()
         self._given = dict(environment or {})
         self._count = workers
+        self._disk_mib = disk_mib
         self.workers: dict[str, Process] = {}
         self._numbers = iter(range(1_000_000))
 
@@ -81,7 +85,7 @@ class Cluster:
         self.data, self.logs = root / "data", root / "logs"
         self.data.mkdir()
         self.logs.mkdir()
-        self.has_small_disk = self._exit.enter_context(tmpfs(self.data, _DISK_MIB))
+        self.has_small_disk = self._exit.enter_context(tmpfs(self.data, self._disk_mib))
         self._exit.enter_context(_adopting_orphans())
         self._exit.callback(self._stop_processes)
         self.postgres: PostgresServer | None = None

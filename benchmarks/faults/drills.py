@@ -118,20 +118,32 @@ def drains(cluster: Cluster, count: int) -> Drill:
 def killers(cluster: Cluster, count: int) -> Drill:
     """Row 7: whoever takes the job dies. It is tried three times and never again."""
     drill = Drill()
+    slots = len(cluster.workers)
     while drill.done < count:
-        job_id = submit(cluster.http, short(LONG_EPOCHS), new_id("req"))
-        deadline = time.monotonic() + 300
-        while (job := cluster.get(f"/v1/jobs/{job_id}"))["status"] not in TERMINAL:
-            assert time.monotonic() < deadline, f"{job_id} is still {job['status']}"
+        many = min(slots, count - drill.done)
+        ids = [submit(cluster.http, short(LONG_EPOCHS), new_id("req")) for _ in range(many)]
+        for job in _killing(cluster, ids):
+            starts = _states(cluster, job["id"]).count("running")
+            good = starts == 3 and (job["error"] or {}).get("code") == "worker_lost"
+            drill.note(good, None, f"{job['id']}: {starts} starts, {job['error']}")
+    return drill
+
+
+def _killing(cluster: Cluster, ids: list[str]) -> Iterator[Any]:
+    """Kill every worker that takes one of these, at once, until all are over; then the jobs."""
+    deadline = time.monotonic() + 300
+    living = list(ids)
+    while living:
+        assert time.monotonic() < deadline, f"{living} are not over"
+        jobs = [cluster.get(f"/v1/jobs/{job_id}") for job_id in living]
+        living = [job["id"] for job in jobs if job["status"] not in TERMINAL]
+        yield from (job for job in jobs if job["status"] in TERMINAL)
+        for job in jobs:
             name = cluster.worker_of(job) if job["status"] == "running" else None
             if name is not None:
                 cluster.kill_worker(name)
                 cluster.start_worker()
-            time.sleep(0.1)
-        starts = _states(cluster, job_id).count("running")
-        good = starts == 3 and (job["error"] or {}).get("code") == "worker_lost"
-        drill.note(good, None, f"{job_id}: {starts} starts, {job['error']}")
-    return drill
+        time.sleep(0.1)
 
 
 @dataclass(frozen=True)

@@ -109,9 +109,9 @@ class Load:
     def _plan(self) -> Iterator[tuple[dict[str, Any], str | None]]:
         random = Random(f"load-{self.seed}")
         while True:
-            epochs = random.choice((1, 1, 1, 1, 20, 60))
+            epochs = random.choice((1, 1, 1, 1, 20, 40))
             spec = short(epochs, seed=random.randrange(1000), priority=random.randrange(10))
-            if random.random() < 0.6:  # they cost a tenth, and live the same life
+            if random.random() < 0.7:  # they cost a tenth, and live the same life
                 spec["dry_run"] = True
             elif random.random() < 0.2 and self.accepted:
                 spec["model"] = random.choice(self.accepted[-10:])  # waits for it, or fails with it
