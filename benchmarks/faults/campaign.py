@@ -14,7 +14,7 @@ from benchmarks.faults.strikes import Strikes
 
 _FREEZE_S: Final = 5.0  # beyond a quick lease and a sweep
 _SETTLE_S: Final = 600.0
-_MIB_PER_S: Final = 0.5  # some 0.4 MiB of reports a job, and not all of them have one
+_MIB_PER_S: Final = 0.8  # two jobs a second; their reports take 0.3 MiB each
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def campaign(
     seconds: float,
     seed: int,
     workers: int = 4,
-    every_s: float = 1.5,
+    every_s: float = 1.35,
     faults: int = 0,
     jobs: int = 0,
 ) -> Campaign:
