@@ -1,7 +1,8 @@
 """Looks for jobs that nobody works on: lapsed leases, forgotten nudges, things past their time.
 
-A thread in every worker and in every API process. Each step is a compare-and-set, so that any
-number of sweepers do no more than one would.
+Three threads in every worker and in every API process, so that neither storage nor rows that do not
+answer keep jobs from being rescued. Each step is a compare-and-set, so that any number of sweepers
+do no more than one would.
 """
 
 import contextlib
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
-from service.blobs import BlobStore
+from service.blobs import BlobError, BlobStore
 from service.config import Settings
 from service.errands import Errands
 from service.queue import DEFAULT_QUEUE, GPU_QUEUE
@@ -31,7 +32,7 @@ _FORGET_WORKER_S: Final = 3600.0
 
 
 class Sweep:
-    """The thread. `nudge` must not block; see `service.relay`."""
+    """The threads. `nudge` must not block; see `service.relay`."""
 
     def __init__(
         self,
@@ -44,23 +45,34 @@ class Sweep:
         self._blobs = blobs
         self._nudge = nudge
         self._settings = settings
-        self._errands = Errands("sweep", self._sweep, pause_s=settings.sweep_s)
-        self._housekeeping_due = time.monotonic() + _HOUSEKEEPING_S
+        self._errands = (
+            Errands("rescue", lambda: self._once(self.rescue), pause_s=settings.sweep_s),
+            Errands("remind", lambda: self._once(self.remind), pause_s=settings.sweep_s),
+            Errands(
+                "tidy",
+                lambda: self._once(self.tidy),
+                pause_s=_HOUSEKEEPING_S,
+                waits_first=True,
+                unavailable=(BlobError,),
+            ),
+        )
 
     def start(self) -> None:
         """Begin, with a first look at once."""
-        self._errands.start()
+        for errands in self._errands:
+            errands.start()
 
     def close(self) -> None:
-        """Stop after the step under way."""
-        self._errands.close()
+        """Stop after the steps under way."""
+        for errands in self._errands:
+            errands.stopping.set()
+        for errands in self._errands:
+            errands.close()
 
-    def _sweep(self) -> bool:
-        self.rescue()
-        self.remind()
-        if time.monotonic() >= self._housekeeping_due:
-            self._housekeeping_due = time.monotonic() + _HOUSEKEEPING_S
-            self.tidy()
+    @staticmethod
+    def _once(step: Callable[[], object]) -> bool:
+        """False: the next look is after the pause."""
+        step()
         return False
 
     def rescue(self) -> int:

@@ -1,6 +1,5 @@
-"""How a job gets to a worker and back: claim, lease, rescue."""
+"""How a job gets to a worker and back: claim and rescue. See leases.py for what is between."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -15,7 +14,6 @@ from sqlalchemy import (
     or_,
     select,
     type_coerce,
-    update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
@@ -212,25 +210,6 @@ def _checkpoint(session: Session, row: JobRow) -> Checkpoint | None:
     return Checkpoint(artifact.id, artifact.sha256, artifact.bytes, artifact.step or 0)
 
 
-def heartbeat(
-    session: Session, worker_id: str, leases: Sequence[tuple[str, int]], lease_s: float
-) -> dict[str, JobStatus | None]:
-    """Extend the leases. For each job its status, or None where the run is another's now."""
-    if not leases:
-        return {}
-    held = or_(*(and_(JobRow.id == job_id, JobRow.run == run) for job_id, run in leases))
-    rows = session.execute(
-        update(JobRow)
-        .where(held, JobRow.worker_id == worker_id, spelled_out(JobRow.status, LEASED))
-        .values(lease_until=now(session) + timedelta(seconds=lease_s))
-        .returning(JobRow.id, JobRow.status)
-        .execution_options(synchronize_session=False)
-    )
-    found: dict[str, JobStatus | None] = dict.fromkeys(job_id for job_id, _ in leases)
-    found.update(rows.all())
-    return found
-
-
 def lapsed(session: Session, limit: int) -> list[tuple[str, int]]:
     """Jobs whose worker was not heard of within its lease, with the run that held them."""
     rows = session.execute(
@@ -243,7 +222,7 @@ def lapsed(session: Session, limit: int) -> list[tuple[str, int]]:
 
 
 def rescue(session: Session, job_id: str, run: int) -> Moved | None:
-    """Take a job from the worker that was lost. None: it was heard of after all.
+    """Take a job from the worker that was lost. None: it was heard of after all, or is held now.
 
     Queued again while attempts are left, else failed. A cancel that was under way is complete,
     since nobody works on it any more; so is a pause, while attempts are left to go on with.
@@ -256,7 +235,8 @@ def rescue(session: Session, job_id: str, run: int) -> Moved | None:
             spelled_out(JobRow.status, LEASED),
             JobRow.lease_until < now(session),
         )
-        .with_for_update()
+        # Held by a process that is frozen within its write, it must not hold up the others' rescue.
+        .with_for_update(skip_locked=True)
         .execution_options(populate_existing=True)
     ).scalar_one_or_none()
     if row is None:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, undefer
 from service.contract.ids import first_id
 from service.contract.lifecycle import LEASED, MOVES, STATUSES, TERMINAL, JobStatus
 from service.store import claims, finishing, waiting
+from service.store import leases as held
 from service.store.artifacts import ArtifactStore
 from service.store.dependencies import break_, fail_dependent, refer
 from service.store.errors import Conflict, InvalidMove, NotFound
@@ -201,8 +202,8 @@ class JobStore:
     def heartbeat(
         self, worker_id: str, leases: Sequence[tuple[str, int]], lease_s: float
     ) -> dict[str, JobStatus | None]:
-        """See `claims.heartbeat`."""
-        return claims.heartbeat(self._session, worker_id, leases, lease_s)
+        """See `leases.heartbeat`."""
+        return held.heartbeat(self._session, worker_id, leases, lease_s)
 
     def lapsed(self, limit: int) -> Sequence[tuple[str, int]]:
         """See `claims.lapsed`."""

@@ -1,14 +1,20 @@
-"""Whom the sweep wakes when messages were lost."""
+"""Whom the sweep wakes when messages were lost, and what holds it up."""
 
 import os
+import threading
 from pathlib import Path
 
+import pytest
+
+from service import sweep
 from service.blobs import open_blobs
+from service.blobs.local import LocalBlobs
 from service.config import Settings
 from service.store.workers import WorkerStore
 from service.sweep import Sweep
 from tests.store.conftest import Jobs
 from tests.store.samples import GPU, WORKER, worker_row
+from tests.waiting import wait_until
 
 
 def reminded(jobs: Jobs, tmp_path: Path) -> list[tuple[str, str]]:
@@ -53,3 +59,34 @@ def test_parts_that_nobody_added_to_go_whoever_deleted_their_row(
     blobs = open_blobs(settings.blobs, settings.staging_dir)
     Sweep(jobs.database, blobs, lambda *_: None, settings).tidy()
     assert list(settings.uploads_dir.iterdir()) == [young]
+
+
+class Hangs(LocalBlobs):
+    """A network file system whose server is away: a look at it does not end."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / "blobs", folder / "staging")
+        self.asked, self.back = threading.Event(), threading.Event()
+
+    def discard_abandoned(self, older_than_s: float) -> int:
+        self.asked.set()
+        self.back.wait(60)
+        return 0
+
+
+def test_storage_that_hangs_keeps_no_job_from_being_rescued(
+    jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "_HOUSEKEEPING_S", 0.0)
+    hanging = Hangs(tmp_path)
+    settings = Settings(data_dir=tmp_path, sweep_s=0.01)
+    sweeping = Sweep(jobs.database, hanging, lambda *_: None, settings)
+    sweeping.start()
+    try:
+        assert hanging.asked.wait(30)
+        job = jobs.in_state("running")
+        jobs.watch.pass_(3600)
+        wait_until(lambda: jobs.row(job.id).status == "queued", 30, "the rescue")
+    finally:
+        hanging.back.set()
+        sweeping.close()

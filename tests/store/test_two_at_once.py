@@ -2,12 +2,15 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from service.auth import ensure_key
+from service.blobs.local import LocalBlobs
+from service.config import Settings
 from service.key_text import generate_key
 from service.store.deliveries import DeliveryStore
 from service.store.errors import DatabaseUnavailable
@@ -16,8 +19,9 @@ from service.store.limits import alone
 from service.store.moves import locked
 from service.store.session import Database, dialect_of
 from service.store.webhooks import WebhookStore
+from service.sweep import Sweep
 from tests.store.conftest import Jobs
-from tests.store.samples import LEASE_S, WORKER
+from tests.store.samples import LEASE_S, OTHER, WORKER
 
 
 @pytest.fixture
@@ -48,6 +52,38 @@ def test_a_claim_that_found_nothing_holds_no_project(on_postgres: Jobs) -> None:
             wait_no_longer(third)
             alone(third, "claim", "p")  # raises where it is held
     assert on_postgres.claimed().id == job_id
+
+
+def test_a_frozen_writer_costs_one_lease_and_not_those_beside_it(on_postgres: Jobs) -> None:
+    database = on_postgres.database
+    held, beside = on_postgres.add(), on_postgres.add()
+    leases = [(on_postgres.claimed().id, 1) for _ in range(2)]
+    on_postgres.watch.pass_(LEASE_S - 1)
+    with database.transaction() as frozen:
+        locked(frozen, held)
+        told = on_postgres.do(lambda jobs: jobs.heartbeat(WORKER.id, leases, LEASE_S))
+        assert told == {held: "running", beside: "running"}
+        on_postgres.watch.pass_(LEASE_S - 1)
+        assert on_postgres.do(lambda jobs: jobs.lapsed(10)) == [(held, 1)]
+    on_postgres.do(lambda jobs: jobs.heartbeat(WORKER.id, leases, LEASE_S))
+    assert on_postgres.do(lambda jobs: jobs.lapsed(10)) == []
+
+
+def test_a_frozen_writer_keeps_no_other_job_from_being_rescued(
+    on_postgres: Jobs, tmp_path: Path
+) -> None:
+    database, (held, lost) = on_postgres.database, (on_postgres.add(), on_postgres.add())
+    on_postgres.claimed()
+    on_postgres.claimed(OTHER)
+    on_postgres.watch.pass_(LEASE_S + 1)
+    blobs = LocalBlobs(tmp_path / "blobs", tmp_path / "staging")
+    sweep = Sweep(database, blobs, lambda *_: None, Settings(data_dir=tmp_path))
+    with database.transaction() as frozen:
+        locked(frozen, held)
+        sweep.rescue()
+        assert on_postgres.row(lost).status == "queued"
+    sweep.rescue()
+    assert on_postgres.row(held).status == "queued"
 
 
 def test_messages_of_a_webhook_are_claimed_one_after_the_other(on_postgres: Jobs) -> None:
