@@ -33,6 +33,7 @@ from service.store.values import (
 
 LOG_LIMIT_BYTES: Final = 4 << 20
 KEPT_CHECKPOINTS: Final = 2
+_POINTS_AT_ONCE: Final = 1000
 _BACKOFF_S: Final = (1.0, 5.0, 30.0)
 _CUT: Final = b"\n[the log is longer than is kept]\n"
 
@@ -77,19 +78,28 @@ def record(
         values["queue_seconds"] = JobRow.queue_seconds + waited_s
     if values:
         _set(session, job_id, values)
-    moment = now(session)
-    latest = {(point.name, point.step): point for point in points}  # one row a key and statement
-    upsert(
-        session,
-        MetricPointRow,
-        [
-            {"job_id": job_id, "name": p.name, "step": p.step, "value": p.value, "at": moment}
-            for p in latest.values()
-        ],
-    )
-    stretches.renew(session, job_id, latest)
+    _keep_points(session, job_id, points)
     tell(session, job_id, events)
     return True
+
+
+def _keep_points(session: Session, job_id: str, points: Sequence[Point]) -> None:
+    """In parts: a statement has 65,535 parameters at most and half a minute of time, and what
+    gathered while the database was away for hours would be refused for ever."""
+    moment = now(session)
+    latest = {(point.name, point.step): point for point in points}  # one row a key and statement
+    keys = list(latest)
+    for start in range(0, len(keys), _POINTS_AT_ONCE):
+        part = [latest[key] for key in keys[start : start + _POINTS_AT_ONCE]]
+        upsert(
+            session,
+            MetricPointRow,
+            [
+                {"job_id": job_id, "name": p.name, "step": p.step, "value": p.value, "at": moment}
+                for p in part
+            ],
+        )
+        stretches.renew(session, job_id, [(point.name, point.step) for point in part])
 
 
 def add_checkpoint(session: Session, job_id: str, run: int, artifact: NewArtifact) -> bool:

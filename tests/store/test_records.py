@@ -10,6 +10,8 @@ from service.store.events import EventStore
 from service.store.finishing import LOG_LIMIT_BYTES
 from service.store.logs import LogStore
 from service.store.metrics import MetricStore, Series
+from service.store.session import dialect_of
+from service.store.stretches import count_from
 from service.store.values import JobProgress, NewArtifact, NewEvent, Point, Released, Succeeded
 from tests.store.conftest import Jobs
 from tests.store.samples import SHA, checkpoint
@@ -124,6 +126,17 @@ def test_what_is_new_of_a_series_is_read_by_its_step(jobs: Jobs) -> None:
         thin = metrics.series(job.id, "loss", 4, after=49)
         assert (thin.count, [point.step for point in thin.points]) == (50, [50, 51, 98, 99])
         assert metrics.series(job.id, "loss", after=99) == Series(0, [])
+
+
+def test_what_gathered_during_an_outage_of_an_hour_is_kept(jobs: Jobs) -> None:
+    job = jobs.in_state("running")
+    with jobs.database.read() as session:
+        # so many rows have more parameters than a statement may
+        count = 14_000 if dialect_of(session) == "postgresql" else 50_001
+    points = [Point("loss", 300 * step, 1.0) for step in range(count)]
+    assert jobs.do(lambda s: s.record(job.id, job.run, points=points))
+    with jobs.database.read() as session:
+        assert count_from(session, job.id, "loss", 0) == count
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
