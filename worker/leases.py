@@ -63,9 +63,13 @@ class Heartbeat:
         self._thread.start()
 
     def hold(self, job_id: str, run: int) -> Lease:
-        """Keep a claimed job's lease from now on."""
+        """Keep a claimed job's lease from now on. An earlier run of the job, which this worker lost
+        without hearing of it yet, is told so."""
         lease = Lease(job_id, run)
         with self._lock:
+            for other in self._leases:
+                if other.job_id == job_id:
+                    other.lost.set()
             self._leases.add(lease)
         return lease
 
@@ -100,7 +104,7 @@ class Heartbeat:
 
     def _beat(self) -> None:
         with self._lock:
-            leases = {lease.job_id: lease for lease in self._leases}
+            leases = {one.job_id: one for one in self._leases if not one.lost.is_set()}
         memory = self._gpu_memory()
         news = None if memory == self._told else memory
         with self._database.transaction() as session:
