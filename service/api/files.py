@@ -11,16 +11,15 @@ from fastapi import APIRouter, Header, Request, Response
 from fastapi import Path as PathParameter
 
 from service import quotas
+from service.api.arrivals import check_room, complete, keep
 from service.api.content import serve_blob
 from service.api.deps import After, Limit, Reader, ServicesDep, Writer, problems
 from service.api.intake import declared_length, declared_sha256, receive
 from service.api.openapi import BYTES
 from service.api.schemas import file_read, page, upload_read
-from service.blobs import Blob, DigestMismatch, StorageFull, StorageUnavailable
 from service.contract.wire import FileRead, Page, UploadCreate, UploadRead
 from service.errors import BadRequest, Clash, TooLarge
 from service.services import Services
-from service.store.errors import DatabaseUnavailable, NotFound
 from service.store.files import FileStore
 from service.store.uploads import UploadStore
 
@@ -60,13 +59,13 @@ async def put_file(
     same bytes again are fine, others are a conflict."""
     length = declared_length(request, services.settings.max_upload_bytes)
     promised = declared_sha256(request)
-    await asyncio.to_thread(_check_room, services, caller.project, name, length)
+    await asyncio.to_thread(check_room, services, caller.project, name, length)
     with services.blobs.staging_file() as staged:
         digest = await receive(request, staged, length)
         if promised not in (None, digest):
             raise BadRequest("the bytes are not those of Repr-Digest", code="digest_mismatch")
         read, is_new = await asyncio.to_thread(
-            _keep, services, caller.project, name, staged, digest, length
+            keep, services, caller.project, name, staged, digest, length
         )
     response.status_code = 201 if is_new else 200
     return read
@@ -201,7 +200,7 @@ async def append_upload(
         if held < row.bytes:
             return await asyncio.to_thread(_upload, services, upload_id, caller.project)
         response.status_code = 201
-        return await asyncio.to_thread(_complete, services, row, path, caller.project)
+        return await asyncio.to_thread(complete, services, row, path, caller.project)
 
 
 @contextlib.contextmanager
@@ -242,54 +241,3 @@ def _advance(services: Services, upload_id: str, expected: int, offset: int) -> 
     with services.database.transaction() as session:
         if not UploadStore(session).advance(upload_id, expected, offset):
             raise Clash("another request sent this part", code="wrong_offset")
-
-
-def _complete(services: Services, row: UploadRead, path: Path, project: str) -> FileRead:
-    try:
-        read, _ = _keep(services, project, row.name, path, row.sha256, 0)
-    except DigestMismatch:
-        _forget(services, row, path)
-        raise BadRequest("the bytes are not those announced", code="digest_mismatch") from None
-    except (StorageFull, StorageUnavailable, DatabaseUnavailable):
-        raise  # the parts stay: an empty one more tries again
-    except Exception:
-        _forget(services, row, path)
-        raise
-    _forget(services, row, path)
-    return read
-
-
-def _forget(services: Services, row: UploadRead, path: Path) -> None:
-    path.unlink(missing_ok=True)
-    with services.database.transaction() as session:
-        UploadStore(session).delete(row.id)
-
-
-def _check_room(services: Services, project: str, name: str, more: int) -> None:
-    """Before the bytes come; when they are there it is looked at again."""
-    with services.database.read() as session:
-        try:
-            FileStore(session).get(project, name)
-        except NotFound:
-            quotas.check_bytes(session, project, services.settings, more)
-
-
-def _keep(
-    services: Services, project: str, name: str, staged: Path, sha256: str | None, more: int
-) -> tuple[FileRead, bool]:
-    """Store the bytes, then the name. Returns the file, and whether it is new. `more` are bytes
-    that were not counted before: of an announced upload none."""
-    blob: Blob = services.blobs.put_file(staged, sha256)
-    with services.database.transaction() as session:
-        store = FileStore(session)
-        try:
-            there = store.get(project, name)
-        except NotFound:
-            quotas.check_bytes(session, project, services.settings, more)
-            return file_read(store.put(project, name, blob.sha256, blob.bytes)), True
-        if there.sha256 != blob.sha256:
-            raise Clash(
-                f"{name} is there with other bytes; delete it first, or take another name",
-                code="file_exists",
-            )
-        return file_read(there), False

@@ -12,9 +12,6 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from service.app import create_app
-from service.blobs import Blob, StorageUnavailable
-from service.blobs.local import LocalBlobs
 from service.contract.job_errors import JobError
 from service.store.datasets import DatasetStore
 from service.store.models import ModelStore
@@ -242,31 +239,3 @@ def test_a_dataset_that_is_no_archive_is_refused_at_once(http: TestClient, data:
     answer = http.post("/v1/datasets", json={"file": "d.npz", "format": "npz"})
     assert answer.status_code in (415, 422)
     assert http.get("/v1/datasets").json()["data"] == []
-
-
-class AwayOnce(LocalBlobs):
-    """A store that does not answer the first put."""
-
-    is_away = True
-
-    def put_file(self, path: Path, sha256: str | None = None) -> Blob:
-        if self.is_away:
-            self.is_away = False
-            raise StorageUnavailable("no answer")
-        return super().put_file(path, sha256)
-
-
-def test_an_upload_outlives_a_store_that_does_not_answer(service: Service) -> None:
-    settings = service.settings
-    blobs = AwayOnce(settings.data_dir / "blobs", settings.staging_dir)
-    app = create_app(settings, database=service.database, blobs=blobs, relay=service.nudges)
-    with TestClient(app, headers={"authorization": f"Bearer {service.key}"}) as http:
-        made = http.post("/v1/uploads", json={"name": "a.bin", "bytes": len(DATA)}).json()["id"]
-        path = f"/v1/uploads/{made}"
-        away = http.patch(path, content=DATA, headers={"upload-offset": "0"})
-        assert away.status_code == 503
-        there = http.head(path).headers["upload-offset"]
-        assert there == str(len(DATA))
-        last = http.patch(path, content=b"", headers={"upload-offset": there})
-        assert last.status_code == 201
-        assert http.get("/v1/files/a.bin").content == DATA
