@@ -1,10 +1,11 @@
 """The worker process: `python -m worker.main`. It never imports torch; its children do."""
 
 import logging
-import os
+import tempfile
 import threading
 from contextlib import closing
 from importlib.metadata import version
+from pathlib import Path
 from typing import get_args
 
 from celery.signals import worker_shutting_down
@@ -29,6 +30,7 @@ from worker.engine_host import EngineHost
 from worker.gpu_memory import GpuMemoryWatch
 from worker.intake import Intake, sizes_of_slots
 from worker.leases import Heartbeat
+from worker.leftovers import Leftovers
 from worker.runner import Runner
 from worker.slots import Slots
 from worker.tasks import celery_worker, worker_app
@@ -40,18 +42,19 @@ _READY_S = 120.0
 
 def describe_engine(host: EngineHost, settings: Settings) -> WorkerCapabilities:
     """Ask a child what the engine can do here. Raises EngineHostError."""
-    folder = settings.scratch_dir / f"describe-{os.getpid()}"
-    folder.mkdir(parents=True, exist_ok=True)
-    with host.spawn(
-        folder,
-        "job",
-        log_path=folder / "log",
-        entry="worker.child:describe",
-        ready_timeout_s=_READY_S,
-    ) as child:
+    with (
+        tempfile.TemporaryDirectory(prefix="describe-", dir=settings.scratch_dir) as name,
+        host.spawn(
+            Path(name),
+            "job",
+            log_path=Path(name, "log"),
+            entry="worker.child:describe",
+            ready_timeout_s=_READY_S,
+        ) as child,
+    ):
         message = child.channel.receive(_READY_S)
         if message is None:
-            raise RuntimeError((folder / "log").read_text() or "the engine said nothing")
+            raise RuntimeError(Path(name, "log").read_text() or "the engine said nothing")
     refused = {refusal.step: refusal.reason for refusal in child.isolation.refused}
     if refused:
         log.warning("engine children are not isolated by everything: %s", refused)
@@ -156,6 +159,7 @@ def _serve(
     )
     slots = Slots(settings.job_slots, runner.run_one)
     sweep = Sweep(database, blobs, relay.nudge, settings)
+    leftovers = Leftovers(database, settings.scratch_dir)
     intake = Intake(settings, database, blobs, host, worker_id, runner.nudge_row)
     checking = [
         threading.Thread(target=intake.run, args=(draining, largest), name="intake", daemon=True)
@@ -177,6 +181,7 @@ def _serve(
         gpu_memory.start()
     relay.start()
     sweep.start()
+    leftovers.start()
     for thread in checking:
         thread.start()
     log.info("worker %s on %s serves %s", worker_id, seen.device_name, ", ".join(queues))
@@ -187,6 +192,7 @@ def _serve(
         gpu_memory.close()
         heartbeat.drain()
         sweep.close()
+        leftovers.close()
         relay.close()
         heartbeat.close()
 
