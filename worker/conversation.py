@@ -1,6 +1,7 @@
 """Listens to an engine child and writes down what it says, until it ends or must."""
 
 import logging
+import shutil
 import threading
 import time
 from dataclasses import dataclass, field, replace
@@ -171,7 +172,11 @@ class Conversation:
             log.warning("job %s: a checkpoint outside its folder", self.job.id)
             return
         with self.blobs.staging_file() as staged:
-            staged.write_bytes(source.read_bytes())
+            try:
+                shutil.copyfile(source, staged)
+            except FileNotFoundError:  # storing is slower than the child, which has told of newer
+                log.warning("job %s: the checkpoint of step %d is gone", self.job.id, step)
+                return
             blob = self.blobs.put_file(staged)
         artifact = NewArtifact(
             name=f"checkpoint-{step}",

@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from service.blobs import BlobError, BlobStore, StorageFull
+from service.blobs.errors import disk_errors
 from service.config import Settings
 from service.contract.job_errors import JobError
 from service.queue import queue_of
@@ -95,7 +96,8 @@ class Runner:
         inner = Phases(self.tracer, span.traceparent)
         try:
             inner.begin("prepare")
-            order = prepare(job, folder, self.database, self.blobs)
+            with disk_errors():  # also of the folder, which may lie on another disk than blobs
+                order = prepare(job, folder, self.database, self.blobs)
             inner.begin("start child")
             ended = self._converse(job, lease, folder, inner)
             inner.begin("store")
@@ -108,13 +110,12 @@ class Runner:
             return Failed(JobError.of("storage_unavailable", str(error)), retry=True)
         except EngineHostError as error:
             return Failed(JobError.of("engine_crashed", str(error)), retry=True)
-        except OSError as error:
-            log.exception("job %s", job.id)
-            return Failed(
-                JobError.of("internal", f"{type(error).__name__} on the worker"), retry=True
-            )
         except DatabaseUnavailable:
             return Released()  # nothing was lost but time
+        except Exception as error:  # untold, it would look as if the worker had been lost
+            log.exception("job %s", job.id)
+            what = f"{type(error).__name__} on the worker"
+            return Failed(JobError.of("internal", what), retry=isinstance(error, OSError))
         finally:
             inner.end()
 
@@ -172,7 +173,7 @@ class Runner:
         with self.database.transaction() as session:
             jobs = JobStore(session)
             moved = jobs.finish(job.id, job.run, outcome)
-            if moved is None and not isinstance(outcome, Cancelled | Paused):
+            if moved is None and not isinstance(outcome, Cancelled):
                 # A pause or cancel came between the child's end and this line.
                 moved = self._yield_to_request(jobs, job, outcome)
             return moved

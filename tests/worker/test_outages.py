@@ -12,10 +12,11 @@ from sqlalchemy.orm import Session
 from service.blobs import StorageUnavailable
 from service.blobs.local import LocalBlobs
 from service.config import Settings
+from service.store.artifacts import ArtifactStore
 from service.store.errors import DatabaseUnavailable
 from service.store.jobs import JobStore
 from service.store.session import Database
-from service.store.values import ClaimedJob, NewJob, Outcome, Released, Succeeded
+from service.store.values import ClaimedJob, NewJob, Outcome, Paused, Released, Succeeded
 from service.tracing import NO_TRACER
 from tests.store.samples import LEASE_S, WORKER, checkpoint, worker_row
 from tests.worker.starter import Starter, heard
@@ -168,3 +169,66 @@ def test_a_job_whose_files_are_out_of_reach_is_tried_again_while_attempts_are_le
             row.next_run_at = row.created_at  # the pause after a failure is over
     assert told[0][:2] == ("queued", 1)
     assert told[1] == ("failed", 2, "storage_unavailable")
+
+
+def test_a_disk_that_is_full_before_the_child_starts_is_told_as_such(
+    away: Away, blobs: LocalBlobs, runs: Callable[[LocalBlobs], Runner], tmp_path: Path
+) -> None:
+    with away.transaction() as session:
+        JobStore(session).add(job := NewJob("p", "train", SPEC))
+    folder = tmp_path / "scratch" / f"{job.id}-1"
+    folder.mkdir(parents=True)
+    (folder / "order.json").symlink_to("/dev/full")  # every write to it finds no space
+    assert runs(blobs).run_one()
+    assert ended(away, job) == ("failed", "disk_full")
+
+
+def test_what_nobody_thought_of_is_an_error_of_the_job_and_not_a_lost_worker(
+    away: Away, blobs: LocalBlobs, runs: Callable[[LocalBlobs], Runner]
+) -> None:
+    with away.transaction() as session:
+        JobStore(session).add(job := NewJob("p", "train", {"kind": "train", "from": "the future"}))
+    assert runs(blobs).run_one()
+    assert ended(away, job) == ("failed", "internal")
+
+
+def test_a_checkpoint_that_the_child_has_replaced_already_ends_nothing(
+    away: Away, blobs: LocalBlobs, start: Starter, tmp_path: Path
+) -> None:
+    job, child = claimed(away), start("echo")
+    (tmp_path / "b").write_bytes(b"weights")
+    child.channel.send({"type": "checkpoint", "path": "a", "step": 1})
+    child.channel.send({"type": "checkpoint", "path": "b", "step": 2})
+    child.channel.send({"exit": 0})
+    Conversation(
+        job, Lease(job.id, job.run), child, tmp_path, away, blobs,
+        draining=threading.Event(), drain_s=30, phases=Phases(NO_TRACER, None),
+    ).follow()  # fmt: skip
+    with away.read() as session:
+        assert [kept.step for kept in ArtifactStore(session).checkpoints(job.id)] == [2]
+
+
+def test_a_cancel_that_comes_after_a_pause_was_obeyed_is_obeyed_too(
+    away: Away, blobs: LocalBlobs, runs: Callable[[LocalBlobs], Runner]
+) -> None:
+    class Pauses(Runner):
+        """Is asked to cancel between the child's end and the writing of it."""
+
+        def _outcome(self, job: ClaimedJob, *_: object) -> Outcome:
+            with away.transaction() as session:
+                JobStore(session).request_pause(job.id, "p")
+                JobStore(session).request_cancel(job.id, "p")
+            return Paused()
+
+    one = runs(blobs)
+    pauses = Pauses(**{name: getattr(one, name) for name in one.__dataclass_fields__})
+    with away.transaction() as session:
+        JobStore(session).add(job := NewJob("p", "train", SPEC))
+    assert pauses.run_one()
+    assert ended(away, job) == ("cancelled", None)
+
+
+def ended(database: Database, job: NewJob) -> tuple[str, str | None]:
+    with database.read() as session:
+        row = JobStore(session).get(job.id)
+        return row.status, (row.error or {}).get("code")
