@@ -1,5 +1,6 @@
 """What handlers ask for."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Annotated, Final
 
@@ -80,7 +81,19 @@ def _target(request: Request) -> str | None:
     return named[-1][:_TARGET] if named else None
 
 
-def _may_write(request: Request) -> None:
+def signs_out(request: Request, services: Services, secret: str) -> None:
+    """Tells the audit log whose session the request ends, if it is one."""
+    operation = audit.current()
+    assert operation is not None
+    operation.does(request.scope["route"].name, None)
+    with contextlib.suppress(Unauthorized):
+        caller = services.keyring.caller_by_session(secret)
+        operation.by(caller.key_id, caller.project)
+    may_write(request)
+
+
+def may_write(request: Request) -> None:
+    """What the request changes from here on is written down."""
     operation = audit.current()
     if operation is not None and request.method not in ("GET", "HEAD"):
         operation.is_write = True
@@ -93,13 +106,13 @@ async def _reader(caller: Annotated[Caller, Depends(_caller)]) -> Caller:
 
 async def _writer(request: Request, caller: Annotated[Caller, Depends(_caller)]) -> Caller:
     caller.require("write")
-    _may_write(request)
+    may_write(request)
     return caller
 
 
 async def _admin(request: Request, caller: Annotated[Caller, Depends(_caller)]) -> Caller:
     caller.require("admin")
-    _may_write(request)
+    may_write(request)
     return caller
 
 

@@ -7,8 +7,9 @@ from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
+from service import audit
 from service.api import browser
-from service.api.deps import ServicesDep, identify_key
+from service.api.deps import ServicesDep, identify_key, may_write, signs_out
 from service.errors import ServiceError
 from service.services import Services
 from service.web.page import page
@@ -42,6 +43,8 @@ async def sign_in(request: Request, services: ServicesDep) -> Response:
         browser.check_same_site(request)
         secret = await run_in_threadpool(_opened, request, services, key.strip())
     except ServiceError as error:
+        if (operation := audit.current()) is not None:
+            operation.code = error.code
         again = page(
             request,
             "sign-in.html",
@@ -60,10 +63,12 @@ async def sign_in(request: Request, services: ServicesDep) -> Response:
 def _opened(request: Request, services: Services, key: str) -> str:
     caller = identify_key(request, services, f"Bearer {key}")
     caller.require("read")
+    may_write(request)
+    secret = services.keyring.sign_in(caller.key_id, services.settings.session_s)
     replaced = browser.session_secret(request)
     if replaced is not None:  # its cookie is overwritten: nobody could end that session
         services.keyring.sign_out(replaced)
-    return services.keyring.sign_in(caller.key_id, services.settings.session_s)
+    return secret
 
 
 @router.delete("/ui/session", name="sign_out")
@@ -72,6 +77,7 @@ def sign_out(request: Request, services: ServicesDep) -> Response:
     secret = browser.session_secret(request)
     if secret is not None:
         browser.check_token(request, secret)
+        signs_out(request, services, secret)
         services.keyring.sign_out(secret)
     response = RedirectResponse("/ui/sign-in", status_code=303)
     browser.drop_session(request, response)
