@@ -6,10 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from service.api.deps import Admin, After, Limit, ServicesDep, problems
+from service.api.moments import in_utc
 from service.api.schemas import page
 from service.contract.audit import AuditRead, Outcome
 from service.contract.wire import Page
-from service.errors import Invalid
 from service.store.audit import AuditFilter, AuditStore
 from service.store.tables import AuditRow
 
@@ -38,11 +38,9 @@ def list_audit(
 ) -> Page[AuditRead]:
     """Newest first: every write, and every request that was refused for its key. A write stands
     here if and only if it was committed."""
-    for name, moment in (("created_after", created_after), ("created_before", created_before)):
-        if moment is not None and moment.tzinfo is None:
-            raise Invalid.at(f"#/query/{name}", "needs an offset, such as Z")
+    since, until = in_utc("created_after", created_after), in_utc("created_before", created_before)
     services.trail.flush()
-    chosen = AuditFilter(project, key, action, target, outcome, created_after, created_before)
+    chosen = AuditFilter(project, key, action, target, outcome, since, until)
     with services.database.read() as session:
         rows = AuditStore(session).list(chosen, limit + 1, after)
     return page([_read(row) for row in rows], limit, [row.id for row in rows])

@@ -48,9 +48,14 @@ def new_id(prefix: Prefix) -> str:
     return _spelled(prefix, *_CLOCK.tick())
 
 
-def first_id(prefix: Prefix, at: datetime) -> str:
-    """No id made at `at` (aware) or later sorts before this one."""
-    return _spelled(prefix, max(0, int(at.timestamp() * 1000)), 0)
+_LATEST_MS: Final = (1 << 48) - 1
+
+
+def first_id(prefix: Prefix, at: datetime, shift_s: float = 0.0) -> str:
+    """No id made at `at` (aware), or so many seconds after it, or later sorts before this one."""
+    # not by a timedelta: the first and the last year have no day before and after them
+    milliseconds = int((at.timestamp() + shift_s) * 1000)
+    return _spelled(prefix, min(max(0, milliseconds), _LATEST_MS), 0)
 
 
 def _spelled(prefix: Prefix, milliseconds: int, random: int) -> str:

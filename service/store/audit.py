@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -11,6 +12,8 @@ from service.contract.audit import Outcome
 from service.contract.ids import first_id, new_id
 from service.store.session import now
 from service.store.tables import AuditRow
+
+_CLOCKS_APART_S: Final = 86_400.0  # an id has the time of the process that made it
 
 
 @dataclass(frozen=True)
@@ -79,10 +82,13 @@ class AuditStore:
         ):
             if wanted is not None:
                 query = query.where(column == wanted)
+        # the id's own time bounds how far the index is read
         if chosen.since is not None:
-            query = query.where(AuditRow.id >= first_id("aud", chosen.since))
+            floor = first_id("aud", chosen.since, -_CLOCKS_APART_S)
+            query = query.where(AuditRow.at >= chosen.since, AuditRow.id >= floor)
         if chosen.until is not None:
-            query = query.where(AuditRow.id < first_id("aud", chosen.until))
+            ceiling = first_id("aud", chosen.until, _CLOCKS_APART_S)
+            query = query.where(AuditRow.at < chosen.until, AuditRow.id < ceiling)
         if after is not None:
             query = query.where(AuditRow.id < after)
         return self._session.scalars(query.order_by(AuditRow.id.desc()).limit(limit)).all()

@@ -1,7 +1,6 @@
 """Jobs: the store that everybody uses. It never commits; claims and finishes have own files."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import Select, delete, func, insert, select
@@ -33,7 +32,7 @@ from service.store.values import (
     Point,
 )
 
-_CLOCKS_APART: Final = timedelta(days=1)  # an id has the time of the process that made it
+_CLOCKS_APART_S: Final = 86_400.0  # an id has the time of the process that made it
 
 
 class JobStore:
@@ -116,7 +115,7 @@ class JobStore:
             query = query.where(JobRow.kind == jobs.kind)
         if jobs.created_after is not None:
             # the id's own time bounds how far back the index is read
-            floor = first_id("job", jobs.created_after - _CLOCKS_APART)
+            floor = first_id("job", jobs.created_after, -_CLOCKS_APART_S)
             query = query.where(JobRow.created_at > jobs.created_after, JobRow.id >= floor)
         if after is not None:
             query = query.where(JobRow.id < after)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
+from service.api.browser import token_of
 from service.contract.ids import new_id
 from service.store.session import Database
 from service.store.tables import AuditRow
@@ -65,6 +66,22 @@ def test_a_file_and_its_deletion_are_named(service: Service) -> None:
     ]
 
 
+def test_who_signs_in_and_out_with_a_browser_is_named(service: Service) -> None:
+    http, key = service.http, service.key_for("vision")["authorization"].split()[1]
+    sign_in = {"url": "/ui/session", "headers": {"origin": "http://testserver"}}
+    http.post(data={"key": key}, follow_redirects=False, **sign_in)  # type: ignore[arg-type]
+    secret = http.cookies["modelpress_session"]
+    token = {"X-CSRF-Token": token_of(secret)}
+    http.delete("/ui/session", headers=token, follow_redirects=False)
+    http.post(data={"key": "mp_x"}, **sign_in)  # type: ignore[arg-type]
+    refused, out, signed_in = entries(service)
+    assert told(signed_in) == ("sign_in", "done", None, None, None)
+    assert told(out) == ("sign_out", "done", None, None, None)
+    assert signed_in["project"] == out["project"] == "vision"
+    assert signed_in["key"] == out["key"]
+    assert told(refused) == ("sign_in", "refused", None, 401, "unauthorized")
+
+
 def test_reading_leaves_no_trace(service: Service) -> None:
     service.http.get("/v1/jobs")
     service.http.post("/v1/jobs", json=SPEC, params={"validate_only": True})
@@ -121,6 +138,22 @@ def test_only_an_admin_reads_the_log_page_by_page(service: Service) -> None:
     assert len(entries(service, action="put_file", created_after=moment)) == 3
     assert entries(service, action="put_file", created_before=moment) == []
     assert service.http.get("/v1/audit", params={"created_after": "2026-01-01T00:00:00"}).is_error
+
+
+@pytest.mark.parametrize("path", ["/v1/audit", "/v1/jobs"])
+@pytest.mark.parametrize(
+    ("moment", "status"),
+    [
+        ("0001-01-01T00:00:00Z", 200),
+        ("9999-12-31T23:59:59Z", 200),
+        ("0001-01-01T00:00:00+14:00", 422),
+        ("9999-12-31T23:59:59-14:00", 422),
+    ],
+)
+def test_times_at_the_ends_of_the_calendar_are_no_errors_of_ours(
+    service: Service, path: str, moment: str, status: int
+) -> None:
+    assert service.http.get(path, params={"created_after": moment}).status_code == status
 
 
 def test_what_no_request_does_is_not_written_down(database: Database) -> None:
