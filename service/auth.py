@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 import time
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -62,6 +63,8 @@ class Caller:
     key_id: str
     project: str
     scopes: frozenset[str]
+    session_sha256: str | None = None
+    """Of the cookie, where a browser asks that has signed in."""
 
     def require(self, scope: Scope) -> None:
         """Raises Forbidden unless the key has the scope; `admin` has all of them."""
@@ -103,10 +106,23 @@ class Keyring:
         return Caller(found.id, found.project, found.scopes)
 
     def check(self, caller: Caller) -> None:
-        """Raises Unauthorized if the key was revoked, or has expired, since it was looked up."""
+        """Raises Unauthorized if the key was revoked, or has expired, since it was looked up, or
+        the sign-in is over."""
+        if self.over([caller]):
+            raise OpensNothing(None)
+
+    def over(self, callers: Sequence[Caller]) -> Set[Caller]:
+        """Those of the callers who may hear nothing more; see `check`."""
+        sessions = {one.session_sha256 for one in callers if one.session_sha256 is not None}
         with self._database.read() as session:
-            if not KeyStore(session).good({caller.key_id}):
-                raise OpensNothing(None)
+            keys = KeyStore(session).good({one.key_id for one in callers})
+            signed_in = SessionStore(session).good(sessions) if sessions else frozenset()
+        return {
+            one
+            for one in callers
+            if one.key_id not in keys
+            or (one.session_sha256 is not None and one.session_sha256 not in signed_in)
+        }
 
     def caller_by_session(self, secret: str) -> Caller:
         """Who signed in with a browser that shows this cookie.
@@ -118,7 +134,7 @@ class Keyring:
         if found is None:
             raise Unauthorized("this sign-in is over: sign in again")
         self._touch(found.id)
-        return Caller(found.id, found.project, found.scopes)
+        return Caller(found.id, found.project, found.scopes, secret_sha256(secret))
 
     def sign_in(self, key_id: str, life_s: float) -> str:
         """Open a session of a key. Returns the cookie's value, which is kept nowhere."""

@@ -102,7 +102,7 @@ def stream_events(
 async def _job_stream(
     services: Services, feed: Feed, job_id: str, caller: Caller, seen: int
 ) -> AsyncIterator[str]:
-    async with feed.subscribe(caller.project, caller.key_id, job_id) as subscription:
+    async with feed.subscribe(caller, job_id) as subscription:
         items: list[Item] = [None]  # the past first, then whatever the feed tells
         shown = [tick for tick in feed.ticks(caller.project) if tick.job_id == job_id]
         while not feed.closing.is_set() and not subscription.over:
@@ -124,7 +124,7 @@ async def _project_stream(
     services: Services, feed: Feed, caller: Caller, seen: int | None
 ) -> AsyncIterator[str]:
     project = caller.project
-    async with feed.subscribe(project, caller.key_id) as subscription:
+    async with feed.subscribe(caller) as subscription:
         yield _STILL_HERE
         if seen is not None:
             for event in await asyncio.to_thread(_past_of_all, services, project, seen):

@@ -11,11 +11,11 @@ from typing import Final
 
 from service.api.schemas import event_read, progress_read
 from service.api.unseen import Unseen
+from service.auth import Caller, Keyring
 from service.contract.wire import EventRead
 from service.store.errors import DatabaseUnavailable
 from service.store.events import EventStore
 from service.store.jobs import JobStore
-from service.store.keys import KeyStore
 from service.store.session import Database, now
 from service.store.values import JobFilter
 
@@ -70,11 +70,10 @@ Item = Event | Tick | None
 class Subscription:
     """What one stream waits on. A reader too slow for its queue is told so by None."""
 
-    project: str
+    caller: Caller
     job_id: str | None
-    key_id: str
     over: bool = False
-    """The key that opened it opens nothing any more."""
+    """The key that opened it opens nothing any more, or its sign-in is over."""
     queue: asyncio.Queue[Item] = field(default_factory=lambda: asyncio.Queue(_CAPACITY))
 
 
@@ -83,6 +82,7 @@ class Feed:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._keyring = Keyring(database)
         self._subscriptions: set[Subscription] = set()
         self._wanted = asyncio.Event()
         self._unseen = Unseen()
@@ -123,13 +123,13 @@ class Feed:
 
     @contextlib.asynccontextmanager
     async def subscribe(
-        self, project: str, key_id: str, job_id: str | None = None
+        self, caller: Caller, job_id: str | None = None
     ) -> AsyncIterator[Subscription]:
         """Events from now on. Subscribe first and read the past then: nothing falls between.
 
-        The stream is `over` when its key is revoked or expires.
+        The stream is `over` when its key is revoked or expires, or its browser signs out.
         """
-        subscription = Subscription(project, job_id, key_id)
+        subscription = Subscription(caller, job_id)
         async with self._polling:
             if not self._subscriptions:
                 await asyncio.to_thread(self._skip)
@@ -164,7 +164,7 @@ class Feed:
             await asyncio.sleep(_POLL_S)
 
     async def _tick(self) -> None:
-        projects = {subscription.project for subscription in self._subscriptions}
+        projects = {subscription.caller.project for subscription in self._subscriptions}
         before, self._ticks = self._ticks, await asyncio.to_thread(self._running, projects)
         for job_id, tick in self._ticks.items():
             if before.get(job_id) != tick:
@@ -172,19 +172,16 @@ class Feed:
 
     async def _end_those_of_bad_keys(self) -> None:
         streams = list(self._subscriptions)
-        good = await asyncio.to_thread(self._good, {stream.key_id for stream in streams})
+        callers = [stream.caller for stream in streams]
+        over = await asyncio.to_thread(self._keyring.over, callers)
         for stream in streams:
-            if stream.key_id not in good:
+            if stream.caller in over:
                 stream.over = True
                 _offer(stream, None)
 
-    def _good(self, key_ids: Set[str]) -> frozenset[str]:
-        with self._database.read() as session:
-            return KeyStore(session).good(key_ids)
-
     def _fan_out(self, item: Event | Tick, project: str, job_id: str) -> None:
         for subscription in list(self._subscriptions):
-            if subscription.project == project and subscription.job_id in (None, job_id):
+            if subscription.caller.project == project and subscription.job_id in (None, job_id):
                 _offer(subscription, item)
 
     def _running(self, projects: Set[str]) -> dict[str, Tick]:

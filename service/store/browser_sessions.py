@@ -1,5 +1,6 @@
 """Browsers that are signed in, without what their cookies hold."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, or_, select
@@ -42,6 +43,14 @@ class SessionStore:
             )
         ).one_or_none()
         return row and OpenKey(row.id, row.project, frozenset(row.scopes))
+
+    def good(self, secret_sha256s: Collection[str]) -> frozenset[str]:
+        """Those of the sessions that are not over; what their keys open is not asked."""
+        query = select(SessionRow.secret_sha256).where(
+            SessionRow.secret_sha256.in_(secret_sha256s),
+            SessionRow.expires_at > now(self._session),
+        )
+        return frozenset(self._session.scalars(query))
 
     def close(self, secret_sha256: str) -> None:
         """Signed out. Twice is fine."""

@@ -5,6 +5,7 @@ from typing import Final
 
 import pytest
 
+from service.auth import Keyring
 from service.contract.ids import new_id
 from tests.api.conftest import Service
 
@@ -49,6 +50,15 @@ def test_no_operation_that_changes_something_takes_a_cookie_alone(signed_in: Ser
         )
         answer = signed_in.http.request(method.upper(), absent, json=body)
         assert (answer.status_code, answer.json()["code"]) == (403, "csrf"), (method, path)
+
+
+def test_a_stream_ends_when_its_browser_signs_out(signed_in: Service) -> None:
+    secret = signed_in.http.cookies["modelpress_session"]
+    with signed_in.http.stream("GET", "/v1/events") as stream:
+        lines = stream.iter_lines()
+        assert next(lines) == ": still here"
+        Keyring(signed_in.database).sign_out(secret)
+        assert list(lines) == [""]
 
 
 def test_an_origin_that_is_no_address_is_another_site(service: Service) -> None:
