@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from service.contract.catalog import FAMILIES, family_of, requirement_of, unknown_architecture
 from service.contract.system import WorkerCapabilities
-from service.errors import Invalid
+from service.errors import UnknownArchitecture
 from service.store.jobs import JobStore
 from service.store.models import ModelStore
 from service.store.workers import WorkerStore
@@ -16,7 +16,8 @@ from service.store.workers import WorkerStore
 def check(
     session: Session, alive_s: float, pointer: str, name: str, options: Iterable[str]
 ) -> None:
-    """Raises Invalid for a name or an option that the workers who have the family do not know.
+    """Raises UnknownArchitecture for a name or an option that the workers who have the family do
+    not know.
 
     `pointer` is to the object that has the fields `architecture` and `options`. A family that
     none of them has is no error, unless it looks like a misspelt one: its worker may come yet, and
@@ -30,16 +31,17 @@ def check(
         near = [] if family in FAMILIES else get_close_matches(family, FAMILIES, cutoff=0.75)
         if near:
             said = f"unknown architecture '{name}'; did you mean {near[0]}/…?"
-            raise Invalid.at(f"{pointer}/architecture", said)
+            raise UnknownArchitecture.at(f"{pointer}/architecture", said)
         return
     if name not in known:
         said = unknown_architecture(name, sorted(known)).message()
-        raise Invalid.at(f"{pointer}/architecture", said)
+        raise UnknownArchitecture.at(f"{pointer}/architecture", said)
     foreign = sorted(set(options) - known[name])
     if foreign:
         taken = ", ".join(sorted(known[name])) or "none"
-        raise Invalid.at(
-            f"{pointer}/options", f"{name} takes no option {', '.join(foreign)}; it takes {taken}"
+        raise UnknownArchitecture.at(
+            f"{pointer}/options",
+            f"{name} takes no option {', '.join(foreign)}; it takes {taken}",
         )
 
 

@@ -108,6 +108,16 @@ class Invalid(ServiceError):
         return cls(detail, code=code, errors=(ProblemItem(detail=detail, pointer=pointer),))
 
 
+class Impossible(Invalid):
+    """Each field is one that is taken; together they make no sense."""
+
+    status, title, default_code = 422, "Invalid", "impossible_combination"
+
+
+class UnknownArchitecture(Invalid):
+    status, title, default_code = 422, "Invalid", "unknown_architecture"
+
+
 class TooMany(ServiceError):
     status, title, default_code = 429, "Too many requests", "rate_limited"
 

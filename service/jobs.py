@@ -13,7 +13,7 @@ from service.contract.benchmark import PYTORCH, Runtime
 from service.contract.catalog import BUILTIN_DATASETS, ArchitectureSpec, requirement_of
 from service.contract.lifecycle import TERMINAL
 from service.contract.specs import SPECS, JobSpec
-from service.errors import Clash, Invalid
+from service.errors import Clash, Impossible, Invalid
 from service.store.artifacts import ArtifactStore
 from service.store.datasets import DatasetStore
 from service.store.errors import NotFound
@@ -126,7 +126,7 @@ def check(session: Session, spec: JobSpec, project: str, alive_s: float) -> None
     if spec.kind == "quantize" and spec.needs_weights and not shapes["#/model"].trainable:
         raise Invalid.at("#/model", "torchao works on weights, not on a graph", "not_trainable")
     if spec.precision == "fp16" and spec.device == "cpu":
-        raise Invalid.at("#/precision", "fp16 needs a GPU; ask for bf16 or fp32 on a CPU")
+        raise Impossible.at("#/precision", "fp16 needs a GPU; ask for bf16 or fp32 on a CPU")
 
 
 def submit(session: Session, spec: JobSpec, project: str, alive_s: float) -> JobRow:
@@ -231,7 +231,9 @@ def _job_shape(session: Session, reference: Reference, job: JobRow, depth: int) 
         except Invalid:
             return Shape(None, None)
     if depth == 0:
-        raise Invalid.at(reference.pointer, f"more than {_DEPTH} jobs wait in a row")
+        raise Invalid.at(
+            reference.pointer, f"more than {_DEPTH} jobs wait in a row", "unusable_reference"
+        )
     shape = _model_shape(session, Reference(reference.pointer, start), job.project, depth - 1)
     return replace(shape, trainable=False) if spec.kind == "quantize" else shape
 

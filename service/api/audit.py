@@ -1,21 +1,20 @@
 """/v1/audit: who did what, in every project."""
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from service.api.deps import Admin, After, Limit, ServicesDep, problems
-from service.api.moments import in_utc
 from service.api.schemas import page
 from service.contract.audit import AuditRead, Outcome
+from service.contract.base import Time
 from service.contract.wire import Page
 from service.store.audit import AuditFilter, AuditStore
 from service.store.tables import AuditRow
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
 
-Moment = Annotated[datetime | None, Query(description="RFC 3339.")]
+Moment = Annotated[Time | None, Query(description="RFC 3339.")]
 
 
 @router.get("", name="list_audit", summary="Who did what", responses=problems())
@@ -38,9 +37,8 @@ def list_audit(
 ) -> Page[AuditRead]:
     """Newest first: every write, and every request that was refused for its key. A write stands
     here if and only if it was committed."""
-    since, until = in_utc("created_after", created_after), in_utc("created_before", created_before)
     services.trail.flush()
-    chosen = AuditFilter(project, key, action, target, outcome, since, until)
+    chosen = AuditFilter(project, key, action, target, outcome, created_after, created_before)
     with services.database.read() as session:
         rows = AuditStore(session).list(chosen, limit + 1, after)
     return page([_read(row) for row in rows], limit, [row.id for row in rows])

@@ -125,7 +125,7 @@ After = Annotated[
     str | None, Query(max_length=128, description="The `last_id` of the page before.")
 ]
 
-_WORDS = {
+WORDS: Final = {
     400: "The request is malformed.",
     401: "No key, or none that is good.",
     403: "The key's scope is too small.",
@@ -135,10 +135,12 @@ _WORDS = {
     410: "Its bytes are gone.",
     411: "Say how long it is.",
     413: "Too large.",
+    414: "The address is too long.",
     415: "Not a format that is taken.",
     416: "Outside of the bytes there are.",
     422: "A field is wrong; `errors` points at it.",
     429: "Too many requests, or the project has as many jobs waiting as it may.",
+    431: "The headers are too many or too long.",
     503: "Something the service needs does not answer.",
     507: "No room left, or the project has as many bytes as it may.",
 }
@@ -148,7 +150,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, object]]:
     """The `responses` of a route: those named, and those that every route has."""
     return {
         status: {
-            "description": _WORDS[status],
+            "description": WORDS[status],
             "model": Problem,
             "content": {"application/problem+json": {}},
         }

@@ -21,12 +21,13 @@ from service.store.jobs import JobStore
 router = APIRouter(prefix="/v1", tags=["events"])
 
 _KEEP_ALIVE_S: Final = 15.0
+_MOST_EVENTS: Final = 2**63 - 1  # what a column holds; the drivers raise above it
 _STILL_HERE: Final = ": still here\n\n"
 _STREAM_HEADERS: Final = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 LastEventId = Annotated[
     int | None,
-    Header(alias="Last-Event-ID", ge=0, description="Go on after this event."),
+    Header(alias="Last-Event-ID", ge=0, le=_MOST_EVENTS, description="Go on after this event."),
 ]
 
 
@@ -61,7 +62,7 @@ def list_job_events(
     services: ServicesDep,
     feed: FeedDep,
     limit: Limit = 100,
-    after: Annotated[int, Query(ge=0, description="Events after this one.")] = 0,
+    after: Annotated[int, Query(ge=0, le=_MOST_EVENTS, description="Events after this one.")] = 0,
     last_event_id: LastEventId = None,
 ) -> Page[EventRead] | Response:
     """`state`, `phase`, `epoch`, `checkpoint`, `warning` and, after the end, `exported` are kept

@@ -168,7 +168,7 @@ def get_upload(
     },
     openapi_extra={
         "requestBody": {
-            "required": True,
+            "required": False,  # an empty part tries again to store what is there
             "content": {"application/octet-stream": BYTES},
         }
     },

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Header, Query, Request, Response
@@ -13,9 +12,9 @@ from starlette.responses import JSONResponse, RedirectResponse
 from service import jobs as rules
 from service import quotas
 from service.api.deps import After, Limit, Reader, ServicesDep, Writer, problems
-from service.api.moments import in_utc
 from service.api.prefer import settled, wait_seconds
 from service.api.schemas import job_read, page
+from service.contract.base import Time
 from service.contract.lifecycle import TERMINAL, JobStatus
 from service.contract.specs import JobKind, JobSpec
 from service.contract.wire import JobRead, Page, Validated
@@ -155,12 +154,13 @@ def list_jobs(
     status: JobStatus | None = None,
     kind: JobKind | None = None,
     label: Annotated[
-        str | None, Query(max_length=192, pattern=r"^[^=]+=.*$", description="`key=value`.")
+        str | None,
+        Query(max_length=192, pattern=r"^[^=\x00]+=[^\x00]*$", description="`key=value`."),
     ] = None,
     q: Annotated[
         str | None, Query(min_length=1, max_length=128, description="Part of a name or label.")
     ] = None,
-    created_after: Annotated[datetime | None, Query(description="RFC 3339.")] = None,
+    created_after: Annotated[Time | None, Query(description="RFC 3339.")] = None,
 ) -> Page[JobRead]:
     """Newest first. Results are left out: `metrics` has the key figures."""
     key, _, value = (label or "").partition("=")
@@ -170,7 +170,7 @@ def list_jobs(
         kind=kind,
         label=(key, value) if label else None,
         q=q,
-        created_after=in_utc("created_after", created_after),
+        created_after=created_after,
     )
     with services.database.read() as session:
         rows = JobStore(session).list(chosen, limit + 1, after)

@@ -24,7 +24,7 @@ def create_key(asked: KeyCreate, caller: Admin, services: ServicesDep) -> KeyCre
     key = new_key(secret, asked.project, asked.name, scopes, asked.expires_at)
     with services.database.transaction() as session:
         if asked.expires_at is not None and asked.expires_at <= now(session):
-            raise Invalid.at("#/expires_at", "must be in the future")
+            raise Invalid.at("#/expires_at", "must be in the future", "expiry_in_the_past")
         read = key_read(KeyStore(session).create(key))
     return KeyCreated(**read.model_dump(), key=secret)
 
@@ -62,7 +62,7 @@ def rotate_key(key_id: str, asked: KeyRotate, caller: Admin, services: ServicesD
 def _expiry(asked: KeyRotate, old: KeyRow, moment: datetime) -> datetime | None:
     if asked.expires_at is not None:
         if asked.expires_at <= moment:
-            raise Invalid.at("#/expires_at", "must be in the future")
+            raise Invalid.at("#/expires_at", "must be in the future", "expiry_in_the_past")
         return asked.expires_at
     return None if old.expires_at is None else moment + (old.expires_at - old.created_at)
 

@@ -23,7 +23,7 @@ from service.contract.models import (
     SourceFormat,
 )
 from service.contract.wire import Page
-from service.errors import Clash, Invalid, Missing
+from service.errors import Clash, Impossible, Missing
 from service.folder_zip import FolderZip
 from service.peek import format_of
 from service.services import Services
@@ -102,17 +102,17 @@ def _register(services: Services, project: str, asked: ModelCreate) -> ModelRead
 def _check_said(asked: ModelCreate, found: SourceFormat) -> None:
     """What is missing or contradicts itself; a worker holds the rest against the content."""
     if asked.architecture is None and found in ("safetensors", "torch"):
-        raise Invalid.at("#/architecture", "bare weights need the name of their architecture")
+        raise Impossible.at("#/architecture", "bare weights need the name of their architecture")
     if found == "onnx" and (asked.architecture is not None or asked.options):
-        raise Invalid.at("#/architecture", "a graph is taken as it is, without an architecture")
+        raise Impossible.at("#/architecture", "a graph is taken as it is, without an architecture")
     normalisation = asked.normalisation
     if normalisation is not None:
         channels = asked.input_size[0] if asked.input_size else len(normalisation.mean)
         if not len(normalisation.mean) == len(normalisation.std) == channels:
-            raise Invalid.at("#/normalisation", f"needs {channels} values each, one per channel")
+            raise Impossible.at("#/normalisation", f"needs {channels} values each, one per channel")
     classes = asked.classes
     if asked.labels is not None and classes is not None and len(asked.labels) != classes:
-        raise Invalid.at("#/labels", f"must name all {classes} classes")
+        raise Impossible.at("#/labels", f"must name all {classes} classes")
 
 
 def _read_again(services: Services, model_id: str) -> ModelRead:

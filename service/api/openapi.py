@@ -4,7 +4,11 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
+from service.api.deps import WORDS
+from service.api.links import add_links
+
 PROBLEM: Final = "application/problem+json"
+_PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
 BYTES: Final[dict[str, Any]] = {"schema": {"type": "string", "format": "binary"}}
 """What a response with bytes holds; generators of clients make a file of it."""
 
@@ -19,9 +23,74 @@ def install(app: FastAPI) -> None:
             for operation in operations.values():
                 for response in operation["responses"].values():
                     _mend(response.get("content", {}))
+                _add_refusals(operation)
+                for parameter in operation.get("parameters", ()):
+                    _leave_out_null(parameter)
+                    if parameter["in"] != "header":
+                        _leave_out_nul(parameter["schema"])
+        _name_keys(document)
+        _need_tags(document, document["components"]["schemas"])
+        add_links(document)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's manual has it
+
+
+def _add_refusals(operation: dict[str, Any]) -> None:
+    """What is said before a request has come to its route: see `service.api.middleware`."""
+    takes_json = "application/json" in operation.get("requestBody", {}).get("content", {})
+    for status in (400, 413, 414, 415, 431) if takes_json else (400, 414, 431):
+        operation["responses"].setdefault(
+            str(status), {"description": WORDS[status], "content": {PROBLEM: {"schema": _PROBLEM}}}
+        )
+
+
+def _leave_out_nul(schema: dict[str, Any]) -> None:
+    """No text in an address has the character NUL, which databases do not take."""
+    if schema.get("type") == "array":
+        _leave_out_nul(schema["items"])
+    elif schema.get("type") == "string" and not {"pattern", "enum", "const", "format"} & set(
+        schema
+    ):
+        schema["pattern"] = r"^[^\x00]*$"
+
+
+def _name_keys(node: Any) -> None:
+    """Of a mapping whose keys have a pattern, pydantic says nothing of other keys: they would be
+    allowed. Said like this, generators of clients know the type of the values too."""
+    if isinstance(node, list):
+        for each in node:
+            _name_keys(each)
+    elif isinstance(node, dict):
+        if "patternProperties" in node:
+            [(pattern, values)] = node.pop("patternProperties").items()
+            node |= {"propertyNames": {"pattern": pattern}, "additionalProperties": values}
+        for each in node.values():
+            _name_keys(each)
+
+
+def _need_tags(node: Any, schemas: dict[str, Any]) -> None:
+    """What tells the members of a union apart has a default in each, and is needed all the same."""
+    if isinstance(node, list):
+        for each in node:
+            _need_tags(each, schemas)
+    elif isinstance(node, dict):
+        discriminator = node.get("discriminator")
+        if isinstance(discriminator, dict) and "mapping" in discriminator:
+            tag = discriminator["propertyName"]
+            for reference in discriminator["mapping"].values():
+                member = schemas[reference.rpartition("/")[2]]
+                member["required"] = sorted({*member.get("required", ()), tag})
+        for each in node.values():
+            _need_tags(each, schemas)
+
+
+def _leave_out_null(parameter: dict[str, Any]) -> None:
+    """A parameter is there or left out: no text in an address or a header is null."""
+    kinds = [kind for kind in parameter["schema"].get("anyOf", ()) if kind != {"type": "null"}]
+    if len(kinds) == 1:
+        del parameter["schema"]["anyOf"]
+        parameter["schema"] |= kinds[0]
 
 
 def _mend(content: dict[str, Any]) -> None:

@@ -1,13 +1,14 @@
 """The one place that turns exceptions into problem+json (RFC 9457)."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from service import audit
 from service.blobs import BlobNotFound, StorageFull, StorageUnavailable
@@ -15,11 +16,13 @@ from service.contract.wire import Problem, ProblemItem
 from service.errors import (
     Clash,
     Gone,
+    Impossible,
     Invalid,
     Missing,
     NoSpace,
     ServiceError,
     Unavailable,
+    UnknownArchitecture,
 )
 from service.store.errors import Conflict, DatabaseUnavailable, InvalidMove, NotFound
 
@@ -32,7 +35,10 @@ TYPE_BASE: Final = "https://modelpress.dev/problems/"
 MEDIA_TYPE: Final = "application/problem+json"
 MAX_ERRORS: Final = 50
 
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
 _HTTP_CODES: Final = {404: "no_such_route", 405: "method_not_allowed", 400: "bad_request"}
+_NAMES: Final = frozenset({"unknown_architecture", "unknown_option"})
 _TITLES: Final = {404: "Not found", 405: "Method not allowed", 400: "Bad request"}
 
 
@@ -123,11 +129,19 @@ def _translated(request: Request, error: Exception) -> Response:
 def _validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     items = [_item(entry, error.body) for entry in error.errors()[:MAX_ERRORS]]
-    if any(entry["type"] == "json_invalid" for entry in error.errors()):
+    kinds = {entry["type"] for entry in error.errors()}
+    if "json_invalid" in kinds:
         detail = "the body is not JSON"
     else:
         detail = f"{len(error.errors())} field(s) are wrong" if len(items) > 1 else items[0].detail
-    return _respond(request, Invalid(detail, errors=items))
+    return _respond(request, _kind_of(kinds)(detail, errors=items))
+
+
+def _kind_of(kinds: Set[str]) -> type[Invalid]:
+    """Where nothing is wrong but what no OpenAPI document can say, programs are told so."""
+    if kinds <= _NAMES:
+        return UnknownArchitecture
+    return Impossible if kinds <= _NAMES | {"impossible_combination"} else Invalid
 
 
 def _item(entry: dict[str, Any], body: Any) -> ProblemItem:
@@ -159,9 +173,23 @@ def pointer(loc: Sequence[int | str], body: Any) -> str:
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = _HTTP_CODES.get(error.status_code, "error")
+    headers = error.headers
+    if error.status_code == 405 and headers is not None:
+        headers = {**headers, "Allow": ", ".join(_methods_of(request))}
     detail = "there is no such route" if error.status_code == 404 else str(error.detail)
-    made = _framework_error(error.status_code)(detail, code=code, headers=error.headers)
+    made = _framework_error(error.status_code)(detail, code=code, headers=headers)
     return _respond(request, made)
+
+
+def _methods_of(request: Request) -> list[str]:
+    """All that the path takes: the framework tells of the first route that has it only."""
+    routes = request.app.router.routes
+
+    def is_taken(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in routes)
+
+    return [method for method in _METHODS if is_taken(method)]
 
 
 def _framework_error(code: int) -> type[ServiceError]:

@@ -219,6 +219,18 @@ class UnusableReference(Invalid):
     """What is named was rejected, failed or makes no model."""
 
 
+class ImpossibleCombination(Invalid):
+    """Each field is one that is taken; together they make no sense."""
+
+
+class UnknownArchitecture(Invalid):
+    """Nobody knows an architecture of that name, or it takes no such option."""
+
+
+class ExpiryInThePast(Invalid):
+    """A key ends in the future."""
+
+
 class UnknownFile(Invalid):
     """No file of that name was uploaded."""
 
@@ -292,6 +304,9 @@ BY_CODE: Final[Mapping[str, type[ApiError]]] = {
     "unknown_dataset": UnknownDataset,
     "unknown_reference": UnknownReference,
     "unusable_reference": UnusableReference,
+    "impossible_combination": ImpossibleCombination,
+    "unknown_architecture": UnknownArchitecture,
+    "expiry_in_the_past": ExpiryInThePast,
     "unknown_file": UnknownFile,
     "unknown_source": UnknownSource,
     "bad_source_path": BadSourcePath,

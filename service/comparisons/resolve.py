@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from service.contract.comparisons import ComparisonCreate
 from service.contract.lifecycle import TERMINAL
 from service.contract.wire import ProblemItem
-from service.errors import Clash, Invalid, Missing, ServiceError
+from service.errors import Clash, Impossible, Invalid, Missing, ServiceError
 from service.store.errors import NotFound
 from service.store.jobs import JobStore
 from service.store.models import ModelStore
@@ -44,7 +44,7 @@ def resolve(session: Session, project: str, asked: ComparisonCreate) -> Resolved
         if measured is None:
             row = finder.model(reference, pointer)
             if row.id in named:
-                raise Invalid.at(pointer, f"{row.id} is named by {named[row.id]} already")
+                raise Impossible.at(pointer, f"{row.id} is named by {named[row.id]} already")
             models[row.id] = row
             named[row.id] = pointer
             continue
@@ -56,10 +56,12 @@ def resolve(session: Session, project: str, asked: ComparisonCreate) -> Resolved
             else:
                 models.setdefault(found.id, found)
     if not 2 <= len(models) <= MOST_MODELS:
-        raise Invalid.at("#/models", f"stands for {len(models)} models; 2 to {MOST_MODELS} compare")
+        raise Impossible.at(
+            "#/models", f"stands for {len(models)} models; 2 to {MOST_MODELS} compare"
+        )
     baseline = finder.baseline(asked) or next(iter(models))
     if baseline not in models:
-        raise Invalid.at("#/baseline", f"{baseline} is not one of the models")
+        raise Impossible.at("#/baseline", f"{baseline} is not one of the models")
     return Resolved(
         tuple(models.values()), baseline, tuple(benchmarks), tuple(dict.fromkeys(deleted))
     )
@@ -103,7 +105,7 @@ class Finder:
         """The model asked for as baseline. A benchmark at the head of the models has its own."""
         if asked.baseline is not None:
             if self.benchmark(asked.baseline, "#/baseline") is not None:
-                raise Invalid.at("#/baseline", "a benchmark stands for several models: name one")
+                raise Impossible.at("#/baseline", "a benchmark stands for several models: name one")
             return self.model(asked.baseline, "#/baseline").id
         return None
 

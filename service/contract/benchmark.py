@@ -5,7 +5,15 @@ from typing import Annotated, Final, Literal
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from service.contract.base import Contract, DatasetRef, JobSpecBase, ModelId, ModelRef, Share
+from service.contract.base import (
+    Contract,
+    DatasetRef,
+    EachOnce,
+    JobSpecBase,
+    ModelId,
+    ModelRef,
+    Share,
+)
 from service.contract.training import DataFacts, Environment, Evaluation, ModelFacts
 
 Runtime = Literal[
@@ -48,21 +56,21 @@ class BenchmarkSpec(JobSpecBase):
     )
 
     kind: Literal["benchmark"] = Field("benchmark", description="The kind of job.")
-    models: tuple[ModelRef, ...] = Field(
+    models: Annotated[tuple[ModelRef, ...], EachOnce] = Field(
         min_length=1, max_length=16, description="The first is the baseline of every ratio."
     )
     dataset: DatasetRef
-    batch_sizes: tuple[BatchSize, ...] = Field(
+    batch_sizes: Annotated[tuple[BatchSize, ...], EachOnce] = Field(
         (1, 32), min_length=1, max_length=8, description="Inputs per forward pass."
     )
-    runtimes: tuple[Runtime, ...] = Field(
+    runtimes: Annotated[tuple[Runtime, ...], EachOnce] = Field(
         ("eager",),
         min_length=1,
         max_length=16,
         description="What runs the saved file. One that the worker lacks, or that cannot run a "
         "model, is skipped with a reason.",
     )
-    precisions: tuple[Literal["fp32", "bf16", "fp16"], ...] = Field(
+    precisions: Annotated[tuple[Literal["fp32", "bf16", "fp16"], ...], EachOnce] = Field(
         (),
         max_length=3,
         description="Arithmetic to measure in. Empty: `precision`. A runtime that has no such "
@@ -88,13 +96,6 @@ class BenchmarkSpec(JobSpecBase):
     threads: int | None = Field(
         None, ge=1, le=256, description="Threads of one operator. None: all processors."
     )
-
-    @field_validator("models", "batch_sizes", "runtimes", "precisions")
-    @classmethod
-    def _names_each_once(cls, values: tuple[object, ...]) -> tuple[object, ...]:
-        if len(set(values)) != len(values):
-            raise PydanticCustomError("duplicate", "must not name the same thing twice")
-        return values
 
     @field_validator("executions")
     @classmethod

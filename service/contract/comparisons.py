@@ -3,11 +3,12 @@
 from typing import Annotated, Literal, Self, get_args
 
 from annotated_types import Len
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from service.contract.base import (
     Contract,
+    EachOnce,
     JobId,
     ModelId,
     ModelRef,
@@ -31,12 +32,6 @@ ComparisonId = Annotated[str, StringConstraints(pattern=rf"^cmp_{ULID_PATTERN}$"
 DeviceKey = Annotated[str, StringConstraints(pattern=r"^device-[0-9]+$")]
 
 
-def _each_once(values: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(values)) != len(values):
-        raise PydanticCustomError("duplicate", "must not name the same thing twice")
-    return values
-
-
 class ComparisonCreate(Contract):
     """Compares models by what was measured of them: nothing is run."""
 
@@ -55,7 +50,7 @@ class ComparisonCreate(Contract):
     )
 
     # One is enough where it is a benchmark: what they stand for is counted when they are resolved.
-    models: Annotated[tuple[ModelRef, ...], Len(1, 32), AfterValidator(_each_once)] = Field(
+    models: Annotated[tuple[ModelRef, ...], Len(1, 32), EachOnce] = Field(
         description="Models and finished jobs that stand for 2 to 32 models. A job stands for the "
         "model it made, a benchmark for all that it measured.",
     )
@@ -65,7 +60,7 @@ class ComparisonCreate(Contract):
     targets: Targets | None = Field(
         None, description="Promises to judge every model by, against the baseline."
     )
-    axes: Annotated[tuple[Axis, ...], Len(1, 4), AfterValidator(_each_once)] = Field(
+    axes: Annotated[tuple[Axis, ...], Len(1, 4), EachOnce] = Field(
         AXES, description="What accuracy is weighed against, a Pareto front for each."
     )
     name: ResourceName | None = Field(None, description="A name for people; need not be unique.")
@@ -270,7 +265,7 @@ class ComparisonValues(Contract):
     @model_validator(mode="after")
     def _has_its_baseline(self) -> Self:
         if self.baseline not in {one.model for one in self.models}:
-            raise PydanticCustomError("unknown_baseline", "the baseline is one of the models")
+            raise PydanticCustomError("impossible_combination", "the baseline is one of the models")
         return self
 
     @property

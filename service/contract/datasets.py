@@ -60,7 +60,9 @@ class DatasetCreate(Contract):
         if (self.file is None) == (self.source is None) or (self.source is None) != (
             self.path is None
         ):
-            raise PydanticCustomError("one_origin", "name a file, or a source and a path")
+            raise PydanticCustomError(
+                "impossible_combination", "name a file, or a source and a path"
+            )
         return self
 
 

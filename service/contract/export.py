@@ -3,22 +3,21 @@
 from typing import Annotated, Literal
 
 from annotated_types import Len
-from pydantic import AfterValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field
 
-from service.contract.base import Contract, DatasetRef, JobSpecBase, ModelRef, Sha256, Share
+from service.contract.base import (
+    Contract,
+    DatasetRef,
+    EachOnce,
+    JobSpecBase,
+    ModelRef,
+    Sha256,
+    Share,
+)
 from service.contract.training import DataFacts, Environment, ModelFacts
 
 ExportFormat = Literal["safetensors", "onnx", "pt2", "openvino", "executorch", "tensorrt"]
-
-
-def _each_once(formats: tuple[ExportFormat, ...]) -> tuple[ExportFormat, ...]:
-    if len(set(formats)) < len(formats):
-        raise PydanticCustomError("duplicate", "each format may come once")
-    return formats
-
-
-Formats = Annotated[tuple[ExportFormat, ...], Len(1, 6), AfterValidator(_each_once)]
+Formats = Annotated[tuple[ExportFormat, ...], Len(1, 6), EachOnce]
 
 
 class ExportSpec(JobSpecBase):

@@ -1,7 +1,8 @@
 """What is done to an input before a model sees it."""
 
-from pydantic import Field, field_validator
-from pydantic_core import PydanticCustomError
+from typing import Annotated
+
+from pydantic import Field
 
 from service.contract.base import Contract
 
@@ -10,11 +11,6 @@ class Normalisation(Contract):
     """What is done to an input: (x ÷ 255 − mean) ÷ std, per channel."""
 
     mean: tuple[float, ...] = Field(min_length=1, max_length=8192, description="Per channel.")
-    std: tuple[float, ...] = Field(min_length=1, max_length=8192, description="Per channel.")
-
-    @field_validator("std")
-    @classmethod
-    def _is_positive(cls, std: tuple[float, ...]) -> tuple[float, ...]:
-        if any(value <= 0 for value in std):
-            raise PydanticCustomError("not_positive", "every std must be above zero")
-        return std
+    std: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        min_length=1, max_length=8192, description="Per channel."
+    )

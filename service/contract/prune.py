@@ -126,6 +126,8 @@ class Sparsify(Contract):
 class Targets(Contract):
     """Promises in place of an amount: the cut is searched for."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
     macs: float | None = Field(
         None, gt=0, lt=1, description="At most this share of the original's MACs remains."
     )

@@ -4,12 +4,13 @@ from itertools import pairwise
 from typing import Annotated, Literal
 
 from annotated_types import Len
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from service.contract.base import (
     MOST_GPUS,
     Contract,
+    EachOnce,
     InputSize,
     JobSpecBase,
     ModelId,
@@ -123,19 +124,13 @@ class TrainingSpec(Contract):
         return steps
 
 
-def _differ(seeds: tuple[int, ...] | None) -> tuple[int, ...] | None:
-    if seeds is not None and len(set(seeds)) < len(seeds):
-        raise PydanticCustomError("impossible_combination", "each seed may come once")
-    return seeds
+Seeds = Annotated[tuple[Annotated[int, Field(ge=0, lt=2**31)], ...], Len(1, 16), EachOnce]
 
 
 class RepeatedSpec(JobSpecBase):
     """A job that trains, and may do so with several seeds."""
 
-    seeds: Annotated[
-        Annotated[tuple[Annotated[int, Field(ge=0, lt=2**31)], ...], Len(1, 16)] | None,
-        AfterValidator(_differ),
-    ] = Field(
+    seeds: Seeds | None = Field(
         None,
         description="Repeat the training with each of these seeds, in place of `seed`: report mean "
         "and deviation, keep the model that is best on validation.",

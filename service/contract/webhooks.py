@@ -18,7 +18,16 @@ MOST_WEBHOOKS: Final = 16
 OVERLAP_S: Final = 86_400
 LONGEST_OVERLAP_S: Final = 7 * 86_400
 
-WebhookUrl = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
+# What the service reads is stricter yet: `service.webhooks.target`.
+_URL_PATTERN: Final = (
+    r"^[Hh][Tt][Tt][Pp][Ss]?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?"
+    r"([/?][!$-;=?-Z_a-z~]*)?$"
+)
+WebhookUrl = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=2048),
+    Field(json_schema_extra={"pattern": _URL_PATTERN}),
+]
 
 
 class WebhookCreate(Contract):

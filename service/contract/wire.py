@@ -178,7 +178,9 @@ class UploadCreate(Contract):
     """Announces a file that will come in parts."""
 
     name: ResourceName = Field(
-        description="Name of the file to make.", examples=["resnet.safetensors"]
+        description="Name of the file to make.",
+        examples=["resnet.safetensors"],
+        json_schema_extra={"pattern": r"^[^\x00-\x1f\x7f/\\]+$"},  # with slashes: `bad_name`
     )
     bytes: int = Field(ge=1, description="Its size.")
     sha256: Sha256 | None = Field(None, description="Its digest, checked at the end.")

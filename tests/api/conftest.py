@@ -3,8 +3,10 @@
 import hashlib
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -94,26 +96,31 @@ class Service:
             return ModelStore(session).add(project, model).id
 
 
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
+@contextmanager
+def open_service(folder: Path, **settings: Any) -> Iterator[Service]:
+    """In `folder`, with a key that may do everything and these settings besides."""
     key = generate_key()
-    settings = Settings(
-        data_dir=tmp_path,
-        bootstrap_key=SecretStr(key),
-        max_upload_bytes=1 << 22,
-        max_body_bytes=1 << 16,
-        sweep_s=3600.0,
-        sources="photos=file:///nowhere",
-    )
-    upgrade(settings.database)
-    database = Database(settings.database)
-    blobs = open_blobs(settings.blobs, settings.staging_dir)
+    made = Settings(data_dir=folder, bootstrap_key=SecretStr(key), sweep_s=3600.0, **settings)
+    upgrade(made.database)
+    database = Database(made.database)
+    blobs = open_blobs(made.blobs, made.staging_dir)
     nudges = Nudges()
-    app = create_app(settings, database=database, blobs=blobs, relay=nudges)
+    app = create_app(made, database=database, blobs=blobs, relay=nudges)
     with TestClient(app, raise_server_exceptions=False) as http:
         http.headers["authorization"] = f"Bearer {key}"
-        yield Service(http, database, blobs, nudges, settings, key)
+        yield Service(http, database, blobs, nudges, made, key)
     database.close()
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    with open_service(
+        tmp_path,
+        max_upload_bytes=1 << 22,
+        max_body_bytes=1 << 16,
+        sources="photos=file:///nowhere",
+    ) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -117,9 +117,9 @@ def test_a_file_of_a_source_is_registered_at_once_and_fetched_by_a_worker(servic
         ({"source": "photos", "path": "/etc/passwd"}, "bad_source_path", "#/path"),
         ({"source": "photos", "path": "a\u0000b"}, None, None),
         ({"source": "file:///etc", "path": "passwd"}, "invalid", "#/source"),
-        ({"source": "photos"}, "invalid", None),
-        ({"source": "photos", "path": "x.zip", "file": "data"}, "invalid", None),
-        ({}, "invalid", None),
+        ({"source": "photos"}, "impossible_combination", None),
+        ({"source": "photos", "path": "x.zip", "file": "data"}, "impossible_combination", None),
+        ({}, "impossible_combination", None),
     ],
 )
 def test_an_origin_that_cannot_be_is_refused(

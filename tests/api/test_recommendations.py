@@ -194,7 +194,7 @@ def test_what_is_not_there_is_404_and_what_is_not_ready_409(service: Service) ->
 @pytest.mark.parametrize(
     ("asked", "pointer", "code"),
     [
-        ({"targets": {"batch_size": 8}}, "#/targets", "invalid"),
+        ({"targets": {"batch_size": 8}}, "#/targets", "impossible_combination"),
         ({"targets": {"min_speedup": 0.5}}, "#/targets/min_speedup", "invalid"),
         ({"targets": {"size_bytes": 4}}, "#/targets/size_bytes", "conflicting_targets"),
         ({"dataset": "nowhere"}, "#/dataset", "unknown_dataset"),

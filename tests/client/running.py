@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from pydantic import SecretStr
 
+from service.api.head import HeadLimited
 from service.app import create_app
 from service.auth import generate_key
 from service.config import Settings
@@ -31,13 +33,20 @@ class _Nowhere:
 
 
 @contextmanager
-def running_api(folder: Path) -> Iterator[Running]:
-    """An API on SQLite in `folder`; its key may do everything."""
-    key = generate_key()
-    settings = Settings(data_dir=folder, bootstrap_key=SecretStr(key))
+def running_api(folder: Path, key: str | None = None, **settings_: Any) -> Iterator[Running]:
+    """An API on SQLite in `folder`; its key, which may be given, may do everything."""
+    key = key or generate_key()
+    settings = Settings(data_dir=folder, bootstrap_key=SecretStr(key), **settings_)
     upgrade(settings.database)
     app = create_app(settings, relay=_Nowhere())
-    config = uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        app,
+        port=0,
+        log_config=None,
+        http=HeadLimited,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -49,5 +58,6 @@ def running_api(folder: Path) -> Iterator[Running]:
         port = server.servers[0].sockets[0].getsockname()[1]
         yield Running(f"http://127.0.0.1:{port}", key)
     finally:
+        app.hang_up()
         server.should_exit = True
         thread.join()

@@ -39,7 +39,7 @@ def test_a_loss_may_be_a_list() -> None:
         ({"teachers": [{"model": OTHER}]}, "either"),
         ({"teacher": None, "teachers": [{"model": OTHER}] * 2}, "once"),
         ({"views": 2}, "augmentation"),
-        ({"seeds": [1, 1]}, "once"),
+        ({"seeds": [1, 1]}, "twice"),
         ({"preset": ["recommended"]}, "recommended"),
         ({"preset": "recommended", "loss": {"name": "mse"}}, "either"),
     ],
