@@ -4,6 +4,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -13,6 +14,7 @@ from service.errors import Forbidden, Unauthorized
 from service.key_text import generate_key as generate_key
 from service.key_text import hint_of, is_well_formed
 from service.store.browser_sessions import SessionStore
+from service.store.errors import DatabaseUnavailable
 from service.store.keys import KeyStore
 from service.store.limits import alone
 from service.store.session import Database
@@ -156,5 +158,6 @@ class Keyring:
         if len(self._touched) >= _TOUCHED_SIZE:
             self._touched.clear()
         self._touched[key_id] = moment
-        with self._database.transaction() as session:
+        # A database that reads and cannot write, as on a full disk, is still good for a reader.
+        with suppress(DatabaseUnavailable), self._database.transaction() as session:
             KeyStore(session).touch(key_id)

@@ -95,7 +95,7 @@ class Settings(BaseSettings):
     heartbeat_s: Seconds = Field(1.0, description="Between two signs of life of a worker.")
     lease_s: Seconds = Field(10.0, description="Silence after which a job is taken away.")
     sweep_s: Seconds = Field(2.0, description="Between two looks for lost or forgotten jobs.")
-    drain_s: Seconds = Field(25.0, description="Grace of a child when its worker is stopped.")
+    drain_s: Seconds = Field(25.0, description="Grace of what a worker does when it is stopped.")
     upload_ttl_s: Seconds = Field(86_400.0, description="Life of an unfinished upload.")
 
     max_queued_jobs: Count = Field(

@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import threading
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from service.store.values import (
     Point,
 )
 from worker.channel import ChannelError, Message
+from worker.drain import Drain
 from worker.engine_child import EngineChild, ExitStatus
 from worker.leases import Lease
 from worker.phases import Phases
@@ -58,8 +58,7 @@ class Conversation:
     folder: Path
     database: Database
     blobs: BlobStore
-    draining: threading.Event
-    drain_s: float
+    draining: Drain
     phases: Phases
     _progress: JobProgress = field(default=JobProgress(0, 0, "starting"))
     _points: list[Point] = field(default_factory=list)
@@ -118,7 +117,7 @@ class Conversation:
                 self.child.kill()
         elif self.lease.pause.is_set() or self.draining.is_set():
             self._stop = "pause" if self.lease.pause.is_set() else "drain"
-            self._stop_deadline = time.monotonic() + self.drain_s
+            self._stop_deadline = time.monotonic() + self.draining.grace_s
             try:
                 self.child.channel.send({"type": "stop"})
             except ChannelError:
@@ -194,9 +193,8 @@ class Conversation:
         """Checkpoints are there before the outcome is: a database that is away is waited for, as
         the outcome waits for it."""
         self._flush(last=True)
-        started = time.monotonic()
         while self._checkpoints and not self.lease.lost.is_set():
-            if self.draining.is_set() and time.monotonic() - started > self.drain_s:
+            if self.draining.is_over():
                 return
             time.sleep(_FLUSH_S)
             self._flush(last=True)

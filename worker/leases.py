@@ -51,6 +51,7 @@ class Heartbeat:
         self._worker = worker
         self._interval_s = interval_s
         self._lease_s = lease_s
+        self._drains = False
         self._leases: set[Lease] = set()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -79,9 +80,8 @@ class Heartbeat:
             self._leases.discard(lease)
 
     def drain(self) -> None:
-        """Say that this worker takes nothing new."""
-        with self._database.transaction() as session:
-            WorkerStore(session).set_draining(self._worker.id)
+        """From the next beat on, say that this worker takes nothing new."""
+        self._drains = True
 
     def close(self) -> None:
         """Stop beating and take the worker's row away."""
@@ -111,6 +111,8 @@ class Heartbeat:
             if not WorkerStore(session).heartbeat(self._worker.id, news):
                 WorkerStore(session).register(self._worker)  # swept away while we were frozen
                 memory = ()  # the new row has none yet
+            if self._drains:
+                WorkerStore(session).set_draining(self._worker.id)
             held = [(lease.job_id, lease.run) for lease in leases.values()]
             statuses = JobStore(session).heartbeat(self._worker.id, held, self._lease_s)
         self._told = memory

@@ -26,6 +26,7 @@ from service.store.values import ClaimingWorker, NewWorker
 from service.sweep import Sweep
 from service.tracing import Tracer, tracer_of_process
 from service.wiring import open_blob_store
+from worker.drain import Drain
 from worker.engine_host import EngineHost
 from worker.gpu_memory import GpuMemoryWatch
 from worker.intake import Intake, sizes_of_slots
@@ -145,7 +146,7 @@ def _serve(
         lease_s=settings.lease_s,
         gpu_memory=lambda: gpu_memory.latest,
     )
-    draining = threading.Event()
+    draining = Drain(settings.drain_s)
     runner = Runner(
         settings=settings,
         database=database,
@@ -168,6 +169,7 @@ def _serve(
 
     def drain(*_: object, **__: object) -> None:
         draining.set()
+        heartbeat.drain()
 
     worker_shutting_down.connect(drain)
     celery = celery_worker(
@@ -188,9 +190,8 @@ def _serve(
     try:
         celery.start()  # until a signal; returns when every slot is empty
     finally:
-        draining.set()
+        drain()
         gpu_memory.close()
-        heartbeat.drain()
         sweep.close()
         leftovers.close()
         relay.close()

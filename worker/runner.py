@@ -30,6 +30,7 @@ from service.store.values import (
 )
 from service.tracing import NO_TRACER, Span, Tracer, Value
 from worker.conversation import Conversation, Ended
+from worker.drain import Drain
 from worker.engine_host import EngineHost
 from worker.leases import Heartbeat, Lease
 from worker.outcome import outcome_of
@@ -54,7 +55,7 @@ class Runner:
     heartbeat: Heartbeat
     worker: ClaimingWorker
     nudge: Callable[[str, str], None]
-    draining: threading.Event
+    draining: Drain
     tracer: Tracer = NO_TRACER
     claiming: threading.Lock = field(default_factory=threading.Lock)
 
@@ -136,7 +137,6 @@ class Runner:
                 database=self.database,
                 blobs=self.blobs,
                 draining=self.draining,
-                drain_s=self.settings.drain_s,
                 phases=phases,
             ).follow()
 
@@ -145,14 +145,13 @@ class Runner:
         if outcome is None:
             log.warning("job %s: run %d was fenced out", job.id, job.run)
             return
-        started = time.monotonic()
         while not lease.lost.is_set():
             try:
                 moved = self._write(job, outcome)
                 break
             except DatabaseUnavailable as error:
                 log.warning("job %s: cannot write its outcome yet (%s)", job.id, error)
-                if self.draining.is_set() and time.monotonic() - started > self.settings.drain_s:
+                if self.draining.is_over():
                     return  # the lease lapses, and another worker runs it again
                 time.sleep(_FINISH_RETRY_S)
         else:

@@ -4,7 +4,10 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, TypeVar
+
+from service.store.errors import DatabaseUnavailable
 
 MAX_WAIT_S: Final = 60.0
 _POLL_S: Final = 0.1
@@ -29,7 +32,8 @@ async def settled(
     """`first`, or what `read` gives once it is settled or the time is up.
 
     Waits on the event loop, so that sixty who wait take no thread from anybody else. `check` raises
-    where the caller may hear nothing more.
+    where the caller may hear nothing more. While the database is away nothing is known, and what
+    was accepted stays accepted: that is waited out too.
     """
 
     def look() -> T:
@@ -39,5 +43,6 @@ async def settled(
     seen, deadline = first, time.monotonic() + wait_s
     while not is_settled(seen) and time.monotonic() < deadline:
         await asyncio.sleep(_POLL_S)
-        seen = await asyncio.to_thread(look)
+        with suppress(DatabaseUnavailable):
+            seen = await asyncio.to_thread(look)
     return seen

@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime, timedelta
+from typing import NoReturn
 
 import pytest
 from sqlalchemy import text
@@ -13,6 +14,7 @@ from structlog.testing import capture_logs
 from service.auth import Keyring, generate_key, new_key
 from service.errors import Unauthorized
 from service.key_text import without_keys
+from service.store.errors import DatabaseUnavailable
 from service.store.keys import KeyStore
 from service.store.session import Database
 from service.store.tables import Base
@@ -47,6 +49,18 @@ def test_a_key_that_has_just_been_used_still_ends_on_time(database: Database) ->
         made.expires_at = database.now(session)
     with pytest.raises(Unauthorized, match="opens nothing"):
         keyring.caller(f"Bearer {key}")
+
+
+def test_a_key_opens_what_may_be_read_while_nothing_can_be_written(database: Database) -> None:
+    class ReadsOnly(Database):
+        def transaction(self) -> NoReturn:
+            raise DatabaseUnavailable("the disk is full")
+
+    key = generate_key()
+    with database.transaction() as session:
+        KeyStore(session).create(new_key(key, "p", "test", ("read",)))
+    with closing(ReadsOnly(database.url)) as reads_only:
+        assert Keyring(reads_only).caller(f"Bearer {key}").project == "p"
 
 
 def test_a_stream_ends_when_its_key_is_revoked(service: Service) -> None:

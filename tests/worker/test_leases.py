@@ -1,5 +1,6 @@
 """What the heartbeat does with a job that its worker lost and then got again."""
 
+from service.store.tables import WorkerRow
 from tests.store.conftest import Jobs
 from tests.store.conftest import jobs as jobs  # the fixtures of the store
 from tests.store.conftest import watch as watch
@@ -20,3 +21,13 @@ def test_a_run_that_was_lost_unheard_does_not_cost_its_successor_the_lease(jobs:
     beat._beat()
     assert [run.lost.is_set() for run in runs] == [True, False]
     assert jobs.do(lambda store: store.lapsed(10)) == []
+
+
+def test_a_worker_that_drains_says_so_with_its_next_beat(jobs: Jobs) -> None:
+    beat = Heartbeat(jobs.database, worker_row(WORKER), interval_s=1, lease_s=LEASE_S)
+    beat.drain()
+    beat._beat()
+    with jobs.database.read() as session:
+        row = session.get(WorkerRow, WORKER.id)
+    assert row is not None
+    assert row.draining

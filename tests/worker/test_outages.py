@@ -1,9 +1,9 @@
 """What runs while the database, the files or the child itself do not answer: nothing is lost."""
 
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from tests.store.samples import LEASE_S, WORKER, checkpoint, worker_row
 from tests.worker.starter import Starter, heard
 from worker import conversation, runner
 from worker.conversation import Conversation
+from worker.drain import Drain
 from worker.engine_host import EngineHost
 from worker.leases import Heartbeat, Lease
 from worker.phases import Phases
@@ -78,7 +79,7 @@ def runs(away: Away, shared_host: EngineHost, tmp_path: Path) -> Callable[[Local
     def make(blobs: LocalBlobs) -> Runner:
         beat = Heartbeat(away, worker_row(WORKER), interval_s=1, lease_s=LEASE_S)
         settings = Settings(data_dir=tmp_path)
-        nothing, calm = (lambda job_id, queue: None), threading.Event()
+        nothing, calm = (lambda job_id, queue: None), Drain(30)
         return Runner(settings, away, blobs, shared_host, beat, WORKER, nothing, calm)
 
     return make
@@ -103,7 +104,7 @@ def test_a_checkpoint_is_written_when_the_database_is_back(
     away.refusals = 3
     ended = Conversation(
         job, Lease(job.id, job.run), child, tmp_path, away, blobs,
-        draining=threading.Event(), drain_s=30, phases=Phases(NO_TRACER, None),
+        draining=Drain(30), phases=Phases(NO_TRACER, None),
     ).follow()  # fmt: skip
     assert (ended.said, ended.status.code, away.refusals) == ("stopped", 0, 0)
     with away.transaction() as session:
@@ -117,14 +118,14 @@ def test_a_checkpoint_is_written_when_the_database_is_back(
 def test_a_child_that_heeds_nothing_is_killed_after_the_grace(
     away: Away, blobs: LocalBlobs, start: Starter, tmp_path: Path
 ) -> None:
-    job, child, draining = claimed(away), start("heedless"), threading.Event()
+    job, child, draining = claimed(away), start("heedless"), Drain(0.1)
     assert heard(child) == {"heedless": True}
     child.terminate()
     assert child.wait(0.05) is None
     draining.set()
     ended = Conversation(
         job, Lease(job.id, job.run), child, tmp_path, away, blobs,
-        draining=draining, drain_s=0.1, phases=Phases(NO_TRACER, None),
+        draining=draining, phases=Phases(NO_TRACER, None),
     ).follow()  # fmt: skip
     assert (ended.stop, ended.said, ended.status.signal) == ("drain", None, signal.SIGKILL)
 
@@ -147,6 +148,41 @@ def test_an_outcome_is_written_when_the_database_is_back(
     with away.read() as session:
         row = JobStore(session).get(job.id)
         assert (row.status, row.run, away.refusals) == ("succeeded", 1, 0)
+
+
+def test_a_worker_that_drains_does_not_wait_for_the_database_longer_than_its_grace(
+    away: Away, blobs: LocalBlobs, start: Starter, tmp_path: Path
+) -> None:
+    job, child, drain = claimed(away), start("echo"), Drain(0.2)
+    (tmp_path / "c").write_bytes(b"weights")
+    child.channel.send({"type": "checkpoint", "path": "c", "step": 5})
+    child.channel.send({"exit": 0})
+    drain.set()
+    away.refusals = 1_000_000
+    Conversation(
+        job, Lease(job.id, job.run), child, tmp_path, away, blobs,
+        draining=drain, phases=Phases(NO_TRACER, None),
+    ).follow()  # fmt: skip
+    assert drain.is_over()
+
+
+def test_an_outcome_that_comes_when_the_grace_is_over_is_tried_once(
+    away: Away, blobs: LocalBlobs, runs: Callable[[LocalBlobs], Runner]
+) -> None:
+    class Ends(Runner):
+        """Its worker was told to end long ago, and the database goes away."""
+
+        def _outcome(self, *_: object) -> Outcome:
+            self.draining.set()
+            away.refusals = 1_000_000
+            return Released()
+
+    one = replace(runs(blobs), draining=Drain(0.0))
+    ends = Ends(**{name: getattr(one, name) for name in one.__dataclass_fields__})
+    with away.transaction() as session:
+        JobStore(session).add(NewJob("p", "train", SPEC))
+    assert ends.run_one()
+    assert away.refusals == 999_999
 
 
 def test_a_job_whose_files_are_out_of_reach_is_tried_again_while_attempts_are_left(
@@ -202,7 +238,7 @@ def test_a_checkpoint_that_the_child_has_replaced_already_ends_nothing(
     child.channel.send({"exit": 0})
     Conversation(
         job, Lease(job.id, job.run), child, tmp_path, away, blobs,
-        draining=threading.Event(), drain_s=30, phases=Phases(NO_TRACER, None),
+        draining=Drain(30), phases=Phases(NO_TRACER, None),
     ).follow()  # fmt: skip
     with away.read() as session:
         assert [kept.step for kept in ArtifactStore(session).checkpoints(job.id)] == [2]
