@@ -7,7 +7,8 @@ from pydantic import Field, StringConstraints
 from service.contract.base import Contract
 
 ProjectName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-Most = Annotated[int | None, Field(ge=0, le=2**62)]
+# Whole in any JSON: beyond 2⁵³ - 1 readers may round (RFC 8259, section 6).
+Most = Annotated[int | None, Field(ge=0, le=2**53 - 1)]
 
 
 class ProjectLimits(Contract):

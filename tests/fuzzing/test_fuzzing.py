@@ -25,7 +25,7 @@ def test_a_slice_of_generated_requests_is_answered_as_documented(tmp_path: Path)
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_thousands_of_generated_requests_are_answered_as_documented(tmp_path: Path) -> None:
-    outcome = run(tmp_path, "-n", "40", chains=150, seed=_SEED, limit_s=3500)
+    outcome = run(tmp_path, "-n", "40", chains=300, seed=_SEED, limit_s=3500)
     print(_tells(outcome), outcome.phases)
     assert outcome.failures == [], outcome.output
     assert set(outcome.phases.values()) == {"success"}
