@@ -32,7 +32,7 @@ def campaign(
     seconds: float,
     seed: int,
     workers: int = 4,
-    every_s: float = 1.35,
+    every_s: float = 1.15,
     faults: int = 0,
     jobs: int = 0,
 ) -> Campaign:
