@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+import psutil
 import psycopg
 
 _START_S = 30.0
@@ -45,10 +46,13 @@ class PostgresServer:
         _run_initdb(folder / "data", password_file, self._owner)
         self._port = _free_port()
         self._server: subprocess.Popen[bytes] | None = None
+        self._orphans: list[psutil.Process] = []
         self.url = f"postgresql://tests:{password}@127.0.0.1:{self._port}/postgres"
 
     def start(self) -> None:
         """Returns when it answers."""
+        # A killed server's own processes hold its memory until they have seen it.
+        psutil.wait_procs(self._orphans, timeout=_START_S)
         owner, log = self._owner, self._folder / "server.log"
         with log.open("ab") as output:
             self._server = subprocess.Popen(
@@ -68,6 +72,8 @@ class PostgresServer:
     def kill(self) -> None:
         """SIGKILL, as a machine that loses its power would: its own processes follow."""
         assert self._server is not None
+        if self._server.poll() is None:
+            self._orphans = psutil.Process(self._server.pid).children()
         self._server.kill()
         self._server.wait()
 
