@@ -30,7 +30,7 @@ from benchmarks.faults.fencing import fencing
 from benchmarks.figures import Options, Report, percentile
 
 _FULL_MINUTES: Final = 30.0
-_SETTLING_S: Final = 90.0  # of the minutes, for the last jobs to end and all to be judged
+_SETTLING_S: Final = 90.0  # of the minutes, for the last jobs to end
 _WORKERS: Final = 4
 
 

@@ -1,5 +1,6 @@
 """The OpenAPI document, made to say what is sent: FastAPI gives every model as plain JSON."""
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -29,7 +30,7 @@ def install(app: FastAPI) -> None:
                     if parameter["in"] != "header":
                         _leave_out_nul(parameter["schema"])
         _name_keys(document)
-        _need_tags(document, document["components"]["schemas"])
+        _need_tags(document)
         add_links(document)
         return document
 
@@ -55,34 +56,36 @@ def _leave_out_nul(schema: dict[str, Any]) -> None:
         schema["pattern"] = r"^[^\x00]*$"
 
 
-def _name_keys(node: Any) -> None:
+def _name_keys(document: Any) -> None:
     """Of a mapping whose keys have a pattern, pydantic says nothing of other keys: they would be
     allowed. Said like this, generators of clients know the type of the values too."""
-    if isinstance(node, list):
-        for each in node:
-            _name_keys(each)
-    elif isinstance(node, dict):
+    for node in _objects(document):
         if "patternProperties" in node:
             [(pattern, values)] = node.pop("patternProperties").items()
             node |= {"propertyNames": {"pattern": pattern}, "additionalProperties": values}
-        for each in node.values():
-            _name_keys(each)
 
 
-def _need_tags(node: Any, schemas: dict[str, Any]) -> None:
+def _need_tags(document: Any) -> None:
     """What tells the members of a union apart has a default in each, and is needed all the same."""
-    if isinstance(node, list):
-        for each in node:
-            _need_tags(each, schemas)
-    elif isinstance(node, dict):
+    schemas = document["components"]["schemas"]
+    for node in _objects(document):
         discriminator = node.get("discriminator")
         if isinstance(discriminator, dict) and "mapping" in discriminator:
             tag = discriminator["propertyName"]
             for reference in discriminator["mapping"].values():
                 member = schemas[reference.rpartition("/")[2]]
                 member["required"] = sorted({*member.get("required", ()), tag})
-        for each in node.values():
-            _need_tags(each, schemas)
+
+
+def _objects(node: Any) -> Iterator[dict[str, Any]]:
+    """Every object of a document, each before what is in it, which may be changed meanwhile."""
+    if isinstance(node, list):
+        for each in node:
+            yield from _objects(each)
+    elif isinstance(node, dict):
+        yield node
+        for each in list(node.values()):
+            yield from _objects(each)
 
 
 def _leave_out_null(parameter: dict[str, Any]) -> None:

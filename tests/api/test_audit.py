@@ -68,12 +68,12 @@ def test_a_file_and_its_deletion_are_named(service: Service) -> None:
 
 def test_who_signs_in_and_out_with_a_browser_is_named(service: Service) -> None:
     http, key = service.http, service.key_for("vision")["authorization"].split()[1]
-    sign_in = {"url": "/ui/session", "headers": {"origin": "http://testserver"}}
-    http.post(data={"key": key}, follow_redirects=False, **sign_in)  # type: ignore[arg-type]
+    page, ours = "/ui/session", {"origin": "http://testserver"}
+    http.post(page, data={"key": key}, headers=ours, follow_redirects=False)
     secret = http.cookies["modelpress_session"]
     token = {"X-CSRF-Token": token_of(secret)}
-    http.delete("/ui/session", headers=token, follow_redirects=False)
-    http.post(data={"key": "mp_x"}, **sign_in)  # type: ignore[arg-type]
+    http.delete(page, headers=token, follow_redirects=False)
+    http.post(page, data={"key": "mp_x"}, headers=ours)
     refused, out, signed_in = entries(service)
     assert told(signed_in) == ("sign_in", "done", None, None, None)
     assert told(out) == ("sign_out", "done", None, None, None)

@@ -1,19 +1,15 @@
 """Uploads whose bytes are all there when the store or the database goes away."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from fastapi.testclient import TestClient
-from sqlalchemy.orm import Session
 
 from service.app import create_app
 from service.blobs import Blob, StorageUnavailable
 from service.blobs.local import LocalBlobs
-from service.store.errors import DatabaseUnavailable
-from service.store.session import Database
 from tests.api.conftest import Service
 from tests.api.test_files import DATA
+from tests.away import Away
 
 
 class AwayOnce(LocalBlobs):
@@ -47,29 +43,17 @@ def test_an_upload_outlives_a_store_that_does_not_answer(service: Service) -> No
 class GoneAfterPut(LocalBlobs):
     """Stores the first file, and then the database does not answer once."""
 
-    def __init__(self, service: Service, database: "Away") -> None:
+    has_gone = False
+
+    def __init__(self, service: Service, database: Away) -> None:
         super().__init__(service.settings.data_dir / "blobs", service.settings.staging_dir)
         self._database = database
 
     def put_file(self, path: Path, sha256: str | None = None) -> Blob:
         blob = super().put_file(path, sha256)
-        self._database.refusals, self._database.left = self._database.left, 0
+        if not self.has_gone:
+            self.has_gone, self._database.refusals = True, 1
         return blob
-
-
-class Away(Database):
-    """Refuses so many transactions."""
-
-    refusals = 0
-    left = 1
-
-    @contextmanager
-    def transaction(self) -> Iterator[Session]:
-        if self.refusals > 0:
-            self.refusals -= 1
-            raise DatabaseUnavailable("connection refused")
-        with super().transaction() as session:
-            yield session
 
 
 def test_an_upload_outlives_a_database_that_goes_when_all_bytes_are_there(service: Service) -> None:

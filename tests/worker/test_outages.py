@@ -2,27 +2,26 @@
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy.orm import Session
 
 from service.blobs import StorageUnavailable
 from service.blobs.local import LocalBlobs
 from service.config import Settings
 from service.store.artifacts import ArtifactStore
-from service.store.errors import DatabaseUnavailable
 from service.store.jobs import JobStore
 from service.store.session import Database
 from service.store.values import ClaimedJob, NewJob, Outcome, Paused, Released, Succeeded
 from service.tracing import NO_TRACER
+from tests.away import Away
 from tests.store.samples import LEASE_S, WORKER, checkpoint, worker_row
 from tests.worker.starter import Starter, heard
 from worker import conversation, runner
-from worker.conversation import Conversation
+from worker.conversation import Conversation, Ended
 from worker.drain import Drain
+from worker.engine_child import EngineChild
 from worker.engine_host import EngineHost
 from worker.leases import Heartbeat, Lease
 from worker.phases import Phases
@@ -34,20 +33,6 @@ SPEC = {
     "dataset": "digits",
     "training": {"epochs": 1},
 }
-
-
-class Away(Database):
-    """Refuses its next so many transactions: the server is down."""
-
-    refusals = 0
-
-    @contextmanager
-    def transaction(self) -> Iterator[Session]:
-        if self.refusals > 0:
-            self.refusals -= 1
-            raise DatabaseUnavailable("connection refused")
-        with super().transaction() as session:
-            yield session
 
 
 class Gone(LocalBlobs):
@@ -93,6 +78,23 @@ def claimed(database: Database) -> ClaimedJob:
     return job
 
 
+def follow(
+    job: ClaimedJob, child: EngineChild, folder: Path, database: Database, blobs: LocalBlobs,
+    drain: Drain,
+) -> Ended:  # fmt: skip
+    """What a worker hears of a child until it ends."""
+    return Conversation(
+        job,
+        Lease(job.id, job.run),
+        child,
+        folder,
+        database,
+        blobs,
+        draining=drain,
+        phases=Phases(NO_TRACER, None),
+    ).follow()
+
+
 def test_a_checkpoint_is_written_when_the_database_is_back(
     away: Away, blobs: LocalBlobs, start: Starter, tmp_path: Path
 ) -> None:
@@ -102,10 +104,7 @@ def test_a_checkpoint_is_written_when_the_database_is_back(
     child.channel.send({"type": "stopped"})
     child.channel.send({"exit": 0})
     away.refusals = 3
-    ended = Conversation(
-        job, Lease(job.id, job.run), child, tmp_path, away, blobs,
-        draining=Drain(30), phases=Phases(NO_TRACER, None),
-    ).follow()  # fmt: skip
+    ended = follow(job, child, tmp_path, away, blobs, Drain(30))
     assert (ended.said, ended.status.code, away.refusals) == ("stopped", 0, 0)
     with away.transaction() as session:
         JobStore(session).finish(job.id, job.run, Released())
@@ -123,10 +122,7 @@ def test_a_child_that_heeds_nothing_is_killed_after_the_grace(
     child.terminate()
     assert child.wait(0.05) is None
     draining.set()
-    ended = Conversation(
-        job, Lease(job.id, job.run), child, tmp_path, away, blobs,
-        draining=draining, phases=Phases(NO_TRACER, None),
-    ).follow()  # fmt: skip
+    ended = follow(job, child, tmp_path, away, blobs, draining)
     assert (ended.stop, ended.said, ended.status.signal) == ("drain", None, signal.SIGKILL)
 
 
@@ -159,10 +155,7 @@ def test_a_worker_that_drains_does_not_wait_for_the_database_longer_than_its_gra
     child.channel.send({"exit": 0})
     drain.set()
     away.refusals = 1_000_000
-    Conversation(
-        job, Lease(job.id, job.run), child, tmp_path, away, blobs,
-        draining=drain, phases=Phases(NO_TRACER, None),
-    ).follow()  # fmt: skip
+    follow(job, child, tmp_path, away, blobs, drain)
     assert drain.is_over()
 
 
@@ -236,10 +229,7 @@ def test_a_checkpoint_that_the_child_has_replaced_already_ends_nothing(
     child.channel.send({"type": "checkpoint", "path": "a", "step": 1})
     child.channel.send({"type": "checkpoint", "path": "b", "step": 2})
     child.channel.send({"exit": 0})
-    Conversation(
-        job, Lease(job.id, job.run), child, tmp_path, away, blobs,
-        draining=Drain(30), phases=Phases(NO_TRACER, None),
-    ).follow()  # fmt: skip
+    follow(job, child, tmp_path, away, blobs, Drain(30))
     with away.read() as session:
         assert [kept.step for kept in ArtifactStore(session).checkpoints(job.id)] == [2]
 
